@@ -1,0 +1,77 @@
+# make help lists the targets. Everything but Go, gcc, make and git is fetched
+# and built by the go command on first use.
+
+GO        ?= go
+TOOL      := $(GO) tool -modfile=tools/go.mod
+PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
+
+# What to run, for bench and fuzz: make bench PKG=./wire BENCH=Encode
+PKG      ?= ./...
+BENCH    ?= .
+COUNT    ?= 6
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## decode real images in worker processes, survive the one that crashes
+	$(GO) run ./examples/tree
+
+# The race detector and the C decoder of the demo need a C compiler with its
+# headers. Without one the rest still has to pass.
+.PHONY: test
+test: ## vet everything and run all tests under the race detector
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo '#include <stdlib.h>' | $$($(GO) env CC) -E -x c - >/dev/null 2>&1; then \
+		race=-race; \
+	else \
+		race=; CGO_ENABLED=0; export CGO_ENABLED; \
+		echo "make test: no working C compiler ($$($(GO) env CC)): testing without cgo and without the race detector."; \
+		echo "make test: install gcc and the C library's headers (Debian: apt install gcc libc6-dev) for the full run."; \
+	fi; \
+	set -ex; $(GO) vet ./...; $(GO) test $$race ./...
+
+.PHONY: lint
+lint: ## run the linters of .golangci.yml (builds them on first use, about two minutes)
+	$(TOOL) golangci-lint run
+
+.PHONY: fmt
+fmt: ## format all Go files with gofumpt
+	$(TOOL) gofumpt -l -w .
+
+.PHONY: cross
+cross: ## build and vet for the other platforms, without cgo
+	@for p in $(PLATFORMS); do \
+		GOOS=$${p%/*}; GOARCH=$${p#*/}; CGO_ENABLED=0; export GOOS GOARCH CGO_ENABLED; \
+		echo "build and vet $$p"; \
+		$(GO) build ./... && $(GO) vet ./... || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## run benchmarks into out/bench.txt; with OLD=file compare (PKG, BENCH, COUNT)
+	@mkdir -p out
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >out/bench.txt || { cat out/bench.txt; exit 1; }
+	$(TOOL) benchstat $(OLD) out/bench.txt
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other (PKG)
+	@for pkg in $$($(GO) list $(PKG)); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "fuzz $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+.PHONY: cover
+cover: ## measure test coverage into out/cover.out and out/cover.html
+	@mkdir -p out
+	$(GO) test -coverpkg=./... -coverprofile=out/cover.out ./...
+	$(GO) tool cover -html=out/cover.out -o out/cover.html
+	$(GO) tool cover -func=out/cover.out | tail -n 1
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities (needs the network: vuln.go.dev)
+	$(TOOL) govulncheck ./...
