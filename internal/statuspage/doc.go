@@ -1,0 +1,41 @@
+// Package statuspage is one page of memory that a worker writes and its parent
+// reads, also after the worker's death: which calls have been started, and
+// what the worker's runtime printed when it crashed.
+//
+// # Layout
+//
+// A page is a memfd (memfd_create(2)) of [Size] bytes, sealed so that nobody
+// can change its size.
+//
+//	0..8         the highest call id whose handler was started in this run,
+//	             little-endian, stored with one 8-byte store
+//	8..4096      zero, reserved
+//	4096..65536  the crash text: no terminator, the unused rest is zero
+//
+// The crash text is written by the Go runtime itself, into a descriptor that
+// no handler can mistake for standard error (runtime/debug.SetCrashOutput). The
+// runtime's writes beyond the end of the page fail, so it keeps the beginning
+// of a longer text, which is the part that names the cause.
+//
+// # Trust
+//
+// The parent believes nothing: the worker may write any bytes anywhere on the
+// page at any time. What the seals guarantee is that the parent's reading
+// cannot fault (no SIGBUS from a truncated mapping) and that the page cannot
+// grow. A caller must bring the number it reads into the range of the ids that
+// it has sent.
+//
+// # One page for one run
+//
+// A page is never used for a second run. A descendant of the dead worker may
+// have inherited the mapping and could write into its successor's page, and a
+// new page costs some microseconds only.
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine.
+//
+// # Systems
+//
+// Pages need Linux. On other systems [New] and [Open] return [ErrUnsupported].
+package statuspage

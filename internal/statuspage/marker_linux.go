@@ -1,0 +1,92 @@
+package statuspage
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Marker is the worker's side of a page.
+type Marker struct {
+	file *os.File
+
+	mu  sync.RWMutex // guards mem against Close
+	mem []byte       // the first bytes, mapped for writing; nil once closed
+}
+
+// Open takes over the page that the parent has passed. It refuses a file that
+// is not a sealed page of the right size. On success the file belongs to the
+// Marker, and is not inherited by the worker's own children.
+func Open(file *os.File) (*Marker, error) {
+	if err := check(file); err != nil {
+		return nil, &Error{"open", err}
+	}
+	mem, err := unix.Mmap(int(file.Fd()), 0, crashAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, &Error{"map", err}
+	}
+	unix.CloseOnExec(int(file.Fd()))
+	return &Marker{file: file, mem: mem}, nil
+}
+
+func check(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != Size {
+		return fmt.Errorf("the file has %d bytes, a page has %d", info.Size(), Size)
+	}
+	have, err := unix.FcntlInt(file.Fd(), unix.F_GET_SEALS, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if have&seals != seals {
+		return fmt.Errorf("the file's size is not sealed (seals %#x)", have)
+	}
+	return nil
+}
+
+// Start notes that the handler of this call is about to run. The page keeps
+// the highest id, in whatever order handlers get here.
+func (m *Marker) Start(id uint64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil {
+		return
+	}
+	at := word(m.mem)
+	for {
+		old := atomic.LoadUint64(at)
+		if littleEndian(old) >= id || atomic.CompareAndSwapUint64(at, old, littleEndian(id)) {
+			return
+		}
+	}
+}
+
+// CrashFile returns the page's file, positioned where the crash text belongs,
+// for runtime/debug.SetCrashOutput, which duplicates it. The file still
+// belongs to the Marker.
+func (m *Marker) CrashFile() (*os.File, error) {
+	if _, err := m.file.Seek(crashAt, io.SeekStart); err != nil {
+		return nil, &Error{"seek", err}
+	}
+	return m.file, nil
+}
+
+// Close gives the page up; Start does nothing afterwards. A worker never needs
+// it: its end closes everything.
+func (m *Marker) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mem == nil {
+		return nil
+	}
+	unix.Munmap(m.mem)
+	m.mem = nil
+	return m.file.Close()
+}

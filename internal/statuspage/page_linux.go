@@ -1,0 +1,112 @@
+package statuspage
+
+import (
+	"bytes"
+	"os"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// seals are what makes it safe to read the page of a process that is not
+// trusted: the size stays, and the seals too.
+const seals = unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+
+// Page is the parent's side of a page.
+type Page struct {
+	file *os.File
+
+	mu   sync.RWMutex // guards mem against Close
+	mem  []byte       // the first bytes, mapped for reading; nil once closed
+	last uint64       // the count at Close
+}
+
+// New makes an empty page.
+func New() (*Page, error) {
+	file, err := create()
+	if err != nil {
+		return nil, &Error{"create", err}
+	}
+	mem, err := unix.Mmap(int(file.Fd()), 0, crashAt, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		file.Close()
+		return nil, &Error{"map", err}
+	}
+	return &Page{file: file, mem: mem}, nil
+}
+
+func create() (*os.File, error) {
+	fd, err := memfd()
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "status page")
+	if err := seal(fd); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// memfd asks for a file that cannot be executed, which Linux knows since 6.3.
+func memfd() (int, error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate("verdigris-status", flags|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL {
+		fd, err = unix.MemfdCreate("verdigris-status", flags)
+	}
+	return fd, os.NewSyscallError("memfd_create", err)
+}
+
+func seal(fd int) error {
+	if err := unix.Ftruncate(fd, Size); err != nil {
+		return os.NewSyscallError("ftruncate", err)
+	}
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
+	return os.NewSyscallError("fcntl", err)
+}
+
+// File is the descriptor to pass to the worker. It belongs to the page.
+func (p *Page) File() *os.File { return p.file }
+
+// Started is the highest call id that the worker says it has started; 0 means
+// none. After Close it is what it was at Close.
+func (p *Page) Started() uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.mem == nil {
+		return p.last
+	}
+	return littleEndian(atomic.LoadUint64(word(p.mem)))
+}
+
+// CrashText is a copy of what the worker's runtime printed when it crashed, at
+// most 60 KiB, without the zero bytes at its end. It is complete when the
+// worker is dead, and nil when there is none, or after Close.
+func (p *Page) CrashText() []byte {
+	text := make([]byte, Size-crashAt)
+	n, _ := p.file.ReadAt(text, crashAt)
+	text = bytes.TrimRight(text[:n], "\x00")
+	if len(text) == 0 {
+		return nil
+	}
+	return bytes.Clone(text) // usually much shorter than what was read
+}
+
+// Close gives the page up. It may be called more than once.
+func (p *Page) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mem == nil {
+		return nil
+	}
+	p.last = littleEndian(atomic.LoadUint64(word(p.mem)))
+	unix.Munmap(p.mem)
+	p.mem = nil
+	return p.file.Close()
+}
+
+// word is the first word of a mapping, which is aligned to a page.
+func word(mem []byte) *uint64 { return (*uint64)(unsafe.Pointer(&mem[0])) }

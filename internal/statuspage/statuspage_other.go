@@ -1,0 +1,38 @@
+//go:build !linux
+
+package statuspage
+
+import "os"
+
+// Page is the parent's side of a page; there is none on this system.
+type Page struct{}
+
+// New returns ErrUnsupported.
+func New() (*Page, error) { return nil, ErrUnsupported }
+
+// File returns nil.
+func (*Page) File() *os.File { return nil }
+
+// Started returns 0.
+func (*Page) Started() uint64 { return 0 }
+
+// CrashText returns nil.
+func (*Page) CrashText() []byte { return nil }
+
+// Close does nothing.
+func (*Page) Close() error { return nil }
+
+// Marker is the worker's side of a page; there is none on this system.
+type Marker struct{}
+
+// Open returns ErrUnsupported.
+func Open(*os.File) (*Marker, error) { return nil, ErrUnsupported }
+
+// Start does nothing.
+func (*Marker) Start(uint64) {}
+
+// CrashFile returns ErrUnsupported.
+func (*Marker) CrashFile() (*os.File, error) { return nil, ErrUnsupported }
+
+// Close does nothing.
+func (*Marker) Close() error { return nil }
