@@ -1,7 +1,6 @@
 package qoi
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"image"
@@ -39,29 +38,28 @@ func Encode(w io.Writer, m image.Image) error {
 	if uint64(size.X) > math.MaxUint32 || uint64(size.Y) > math.MaxUint32 {
 		return fmt.Errorf("qoi: an image of %d x %d pixels does not fit the format, whose sides have 32 bits", size.X, size.Y)
 	}
-	e := encoder{out: bufio.NewWriter(w), before: pixel{a: 255}}
-	e.header(size, opaque(m))
+	e := encoder{out: header(size, opaque(m)), before: pixel{a: 255}}
 	e.pixels(m)
-	e.out.Write(endMarker[:])
-	return e.out.Flush()
+	_, err := w.Write(append(e.out, endMarker[:]...))
+	return err
 }
 
-// encoder holds what decides how the next pixel is written. bufio.Writer keeps the first error for Flush.
+// encoder holds what decides how the next pixel is written.
 type encoder struct {
-	out    *bufio.Writer
+	out    []byte
 	before pixel
 	seen   [64]pixel
 	run    int // how often before has come again and is not yet written
 }
 
-func (e *encoder) header(size image.Point, opaque bool) {
+func header(size image.Point, opaque bool) []byte {
 	h := binary.BigEndian.AppendUint32([]byte("qoif"), uint32(size.X))
 	h = binary.BigEndian.AppendUint32(h, uint32(size.Y))
 	channels := byte(4)
 	if opaque {
 		channels = 3
 	}
-	e.out.Write(append(h, channels, 0)) // color space 0: sRGB with linear alpha
+	return append(h, channels, 0) // color space 0: sRGB with linear alpha
 }
 
 func (e *encoder) pixels(m image.Image) {
@@ -90,7 +88,7 @@ func (e *encoder) pixel(p pixel) {
 
 func (e *encoder) flushRun() {
 	if e.run > 0 {
-		e.out.WriteByte(tagRun | byte(e.run-1))
+		e.out = append(e.out, tagRun|byte(e.run-1))
 		e.run = 0
 	}
 }
@@ -101,15 +99,15 @@ func (e *encoder) changed(p pixel) {
 	rg, bg := int8(uint8(dr)-uint8(dg)), int8(uint8(db)-uint8(dg))
 	switch {
 	case e.seen[p.place()] == p:
-		e.out.WriteByte(p.place())
+		e.out = append(e.out, p.place())
 	case p.a != e.before.a:
-		e.out.Write([]byte{tagRGBA, p.r, p.g, p.b, p.a})
+		e.out = append(e.out, tagRGBA, p.r, p.g, p.b, p.a)
 	case within(dr, 2) && within(dg, 2) && within(db, 2):
-		e.out.WriteByte(tagDiff | byte(dr+2)<<4 | byte(dg+2)<<2 | byte(db+2))
+		e.out = append(e.out, tagDiff|byte(dr+2)<<4|byte(dg+2)<<2|byte(db+2))
 	case within(dg, 32) && within(rg, 8) && within(bg, 8):
-		e.out.Write([]byte{tagLuma | byte(dg+32), byte(rg+8)<<4 | byte(bg+8)})
+		e.out = append(e.out, tagLuma|byte(dg+32), byte(rg+8)<<4|byte(bg+8))
 	default:
-		e.out.Write([]byte{tagRGB, p.r, p.g, p.b})
+		e.out = append(e.out, tagRGB, p.r, p.g, p.b)
 	}
 }
 

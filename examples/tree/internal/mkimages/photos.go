@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -40,12 +41,11 @@ func photographs(dir string) (map[string]image.Image, error) {
 }
 
 func read(path string) (*image.NRGBA, error) {
-	f, err := os.Open(path)
+	file, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	m, _, err := image.Decode(f)
+	m, _, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
