@@ -1,0 +1,251 @@
+package strategy
+
+import "time"
+
+// State is all a supervisor has to remember for its decisions. Make one with New; it lives as long as
+// one life of a supervisor.
+type State struct {
+	spec     Spec
+	children map[string]*child
+	first    *child // in the order of starting
+	last     *child
+	window   window
+	runs     uint64 // the last run number given out
+	vital    int    // significant children that run or wait for a restart
+	ending   bool
+}
+
+// child is one known child, in a list that keeps the order.
+type child struct {
+	Child
+	prev, next *child
+	status     Status
+	origin     origin
+	excused    bool      // the failure that made it pending does not count
+	paid       bool      // the pending restart has been counted already
+	run        uint64    // the run that was ordered last
+	ran        uint64    // the run that came up last
+	since      time.Time // when it came up
+	attempt    int       // restarts in a row
+}
+
+// origin says what ordered the start of a child, which decides what a failure means.
+type origin uint8
+
+const (
+	initial origin = iota
+	added
+	requested
+	restarted
+)
+
+// New returns the state of a supervisor that has not begun. Spec and children must be valid, the ids unique.
+func New(spec Spec, children []Child) *State {
+	limit, period := spec.Intensity.Limits()
+	s := &State{spec: spec, children: make(map[string]*child, len(children)), window: window{limit: limit, period: period}}
+	for _, c := range children {
+		s.add(c)
+	}
+	return s
+}
+
+// Step decides what to do about an event. The order of the actions is part of the decision.
+func (s *State) Step(now time.Time, e Event) []Action {
+	if s.ending {
+		return nil
+	}
+	switch e := e.(type) {
+	case Begin:
+		return s.startFrom(nil, s.first, initial)
+	case Started:
+		s.started(now, e)
+		return nil
+	case Ignored:
+		return s.ignored(e)
+	case StartFailed:
+		return s.startFailed(now, e)
+	case Exited:
+		return s.exited(now, e)
+	case Retried:
+		return s.retried(now, e)
+	case Shutdown:
+		return s.end(Asked, nil)
+	default:
+		return s.request(e)
+	}
+}
+
+// Status returns what a child does, and whether it is known at all.
+func (s *State) Status(id string) (Status, bool) {
+	c, ok := s.children[id]
+	if !ok {
+		return Down, false
+	}
+	return c.status, true
+}
+
+// Len returns the number of known children.
+func (s *State) Len() int { return len(s.children) }
+
+// Budget returns how many restarts count at this time, and how many are allowed within which period.
+func (s *State) Budget(now time.Time) (used, limit int, period time.Duration) {
+	return s.window.used(now), s.window.limit, s.window.period
+}
+
+// find returns the child if this is the run that was ordered last.
+func (s *State) find(id string, run uint64, status Status) *child {
+	c := s.children[id]
+	if c == nil || c.run != run || c.status != status {
+		return nil
+	}
+	return c
+}
+
+func (s *State) started(now time.Time, e Started) {
+	c := s.find(e.ID, e.Run, Starting)
+	if c == nil {
+		return
+	}
+	c.ran, c.since = e.Run, now
+	s.set(c, Running)
+}
+
+func (s *State) ignored(e Ignored) []Action {
+	c := s.find(e.ID, e.Run, Starting)
+	if c == nil {
+		return nil
+	}
+	return s.rest(nil, c, false)
+}
+
+func (s *State) startFailed(now time.Time, e StartFailed) []Action {
+	c := s.find(e.ID, e.Run, Starting)
+	if c == nil {
+		return nil
+	}
+	s.dropPlan(c)
+	switch c.origin {
+	case initial:
+		return s.end(StartUpFailed, c)
+	case added:
+		return s.forget(nil, c)
+	case requested:
+		return nil
+	}
+	switch e.How {
+	case TerminateTree:
+		return s.end(TreeTerminated, c)
+	case DoNotRestart:
+		return s.ended(c, true)
+	}
+	c.attempt++
+	c.paid, c.excused = false, e.Excused
+	return []Action{s.pend(c)}
+}
+
+// exited decides about a child that ended by itself.
+func (s *State) exited(now time.Time, e Exited) []Action {
+	c := s.find(e.ID, e.Run, Running)
+	if c == nil {
+		return nil
+	}
+	s.set(c, Down)
+	switch {
+	case e.How == TerminateTree:
+		return s.end(TreeTerminated, c)
+	case e.How == DoNotRestart:
+		return s.ended(c, true)
+	case c.Restart == Permanent, c.Restart == Transient && e.How == Failed:
+		if c.Backoff.healthy(now.Sub(c.since)) {
+			c.attempt = 0
+		}
+		c.attempt++
+		c.paid, c.excused = false, e.Excused
+		return s.restart(now, c)
+	}
+	return s.ended(c, false)
+}
+
+// ended decides about a child that is not restarted.
+func (s *State) ended(c *child, forget bool) []Action {
+	plan := s.rest(nil, c, forget)
+	if !c.Significant || s.spec.AutoShutdown == Never || s.spec.AutoShutdown == AllSignificant && s.vital > 0 {
+		return plan
+	}
+	return append(plan, s.end(SignificantEnded, c)...)
+}
+
+// rest leaves a child down, or forgets it if its kind is not kept.
+func (s *State) rest(plan []Action, c *child, forget bool) []Action {
+	s.set(c, Down)
+	if forget || s.spec.Dynamic || c.Restart == Temporary {
+		return s.forget(plan, c)
+	}
+	return plan
+}
+
+// restart counts a restart of c and plans it, or ends the supervisor.
+func (s *State) restart(now time.Time, c *child) []Action {
+	if !c.paid && !c.excused && !s.window.add(now) {
+		return s.end(TooManyRestarts, c)
+	}
+	waits := c.Backoff.Initial > 0 && c.status != Pending
+	s.set(c, Down)
+	plan := s.stopGroup(c)
+	if waits {
+		c.paid = true
+		return append(plan, s.pend(c))
+	}
+	switch s.spec.Strategy {
+	case OneForAll:
+		return s.startFrom(plan, s.first, restarted)
+	case RestForOne:
+		return s.startFrom(plan, c, restarted)
+	}
+	return append(plan, s.start(c, restarted))
+}
+
+// stopGroup stops the siblings that are restarted together with c.
+func (s *State) stopGroup(c *child) []Action {
+	switch s.spec.Strategy {
+	case OneForAll:
+		return s.stopBack(nil, s.last, s.first, c)
+	case RestForOne:
+		return s.stopBack(nil, s.last, c, c)
+	}
+	return nil
+}
+
+// pend marks c as waiting for its next attempt.
+func (s *State) pend(c *child) Action {
+	s.set(c, Pending)
+	r := Retry{ID: c.ID, Run: c.run, Attempt: c.attempt}
+	if c.Backoff.Initial > 0 {
+		r.After = c.Backoff.Bound(c.attempt)
+	}
+	return r
+}
+
+func (s *State) retried(now time.Time, e Retried) []Action {
+	c := s.find(e.ID, e.Run, Pending)
+	if c == nil {
+		return nil
+	}
+	return s.restart(now, c)
+}
+
+// end stops everything and quits.
+func (s *State) end(r Reason, culprit *child) []Action {
+	s.ending = true
+	e := End{Reason: r}
+	if culprit != nil {
+		e.ID = culprit.ID
+	}
+	plan := []Action{e}
+	if s.spec.Dynamic {
+		plan = append(plan, StopAll{s.alive()})
+	} else {
+		plan = s.stopBack(plan, s.last, s.first, nil)
+	}
+	return append(plan, Quit{})
+}
