@@ -1,0 +1,139 @@
+package child
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// calls are the calls of one run: those on their way, by their ids. Ids rise in
+// the order in which the calls were sent, which is the order in which the
+// worker starts them; no id is used twice, so that a late answer finds nobody.
+type calls struct {
+	window chan struct{} // a token for each call that is sent and not settled
+	over   chan struct{} // closed when no call is taken any more
+
+	mu     sync.Mutex
+	last   uint64 // highest id given out
+	closed bool
+	open   map[uint64]*call
+
+	served atomic.Uint64 // calls answered, by a value or an error
+	stale  atomic.Uint64 // answers to calls that nobody knows (any more)
+}
+
+// call is one call that has been sent.
+type call struct {
+	id   uint64
+	info CallInfo
+	done chan struct{} // closed when settled; body and err are final then
+	body *[]byte       // the encoded answer, from buffers
+	err  error
+}
+
+// errOver is the internal word for: this run takes no more calls, try the next.
+var errOver = errors.New("the run is over")
+
+func newCalls(window int) *calls {
+	return &calls{window: make(chan struct{}, window), over: make(chan struct{}), open: map[uint64]*call{}}
+}
+
+// enter waits for room in the window.
+func (c *calls) enter(ctx context.Context) error {
+	select {
+	case c.window <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case c.window <- struct{}{}:
+		return nil
+	case <-c.over:
+		return errOver
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// leave gives the room back.
+func (c *calls) leave() { <-c.window }
+
+// send gives the call its id and enqueues its frame, in one step, so that ids
+// rise in the order of the frames. It reports whether others are on their way.
+func (c *calls) send(k *call, frame []byte, t Transport) (crowd, reusable bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false, true, errOver
+	}
+	c.last++
+	k.id = c.last
+	setID(frame, k.id)
+	reusable, err = t.Enqueue(frame)
+	if err != nil {
+		return false, false, errOver // nothing of it was written
+	}
+	c.open[k.id] = k
+	return len(c.open) > 1, reusable, nil
+}
+
+// setID writes the id into a frame's header, see wire.Begin.
+func setID(frame []byte, id uint64) { binary.BigEndian.PutUint64(frame[8:wire.HeaderSize], id) }
+
+// take removes a call from the table: whoever gets it settles it.
+func (c *calls) take(id uint64) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.open[id]
+	delete(c.open, id)
+	return k
+}
+
+// settle ends a call that was taken.
+func (c *calls) settle(k *call, err error) {
+	k.err = err
+	close(k.done)
+	c.leave()
+}
+
+// pending reports whether the call has not been answered yet.
+func (c *calls) pending(id uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open[id] != nil
+}
+
+// close refuses calls from now on.
+func (c *calls) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		close(c.over)
+	}
+}
+
+// takeAll removes all calls, in the order in which they were sent.
+func (c *calls) takeAll() []*call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*call, 0, len(c.open))
+	for _, k := range c.open {
+		all = append(all, k)
+	}
+	clear(c.open)
+	slices.SortFunc(all, func(a, b *call) int { return int(a.id) - int(b.id) })
+	return all
+}
+
+// inFlight counts the calls that are sent and not answered.
+func (c *calls) inFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open)
+}

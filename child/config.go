@@ -1,0 +1,189 @@
+package child
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"strings"
+	"time"
+)
+
+// NoWait as [Config.Wait]: a call to a worker that is not up fails at once.
+const NoWait time.Duration = -1
+
+// OnCancel says what happens to a worker whose caller has gone away.
+type OnCancel uint8
+
+const (
+	// Finish lets the function run on: its slot stays busy, its answer is dropped.
+	// Its context ends, so that it may return early.
+	Finish OnCancel = iota
+	// Kill kills the worker when the function has not returned after Grace.
+	Kill
+)
+
+// Config describes a worker. The zero value is usable. Durations that are zero
+// take the default named with them.
+type Config struct {
+	// Name of the worker in errors, log records and the process list; "worker" if
+	// empty. It should be short and need not be unique.
+	Name string
+
+	// Setup is the state the worker opens before it is ready; see DefineState.
+	Setup Setup
+
+	// Concurrency is how many functions run at once in the worker, from 1 (the
+	// default: C code is rarely thread-safe) to 4096.
+	Concurrency int
+
+	// Ahead is how many calls may be on their way to the worker beyond those
+	// that run, so that it never idles between two: 0 means 64, at most 4096;
+	// negative means none. A call sent ahead is lost with ErrNotStarted when the
+	// worker dies before its turn. Further calls wait in the parent.
+	Ahead int
+
+	// Env is the worker's environment: "NAME=value" sets a variable, "NAME" passes
+	// the parent's value on, if it has one. Nothing else is inherited but what
+	// the Go toolchain needs for its own (GOCOVERDIR, GORACE, GOTRACEBACK).
+	Env []string
+
+	// Dir is the worker's working directory; the parent's if empty.
+	Dir string
+
+	// Exe is the path of another program to run as worker; it must call Init too
+	// and define the functions that are called. Empty: this very program, by a
+	// descriptor, so that an upgrade of the file does not matter.
+	Exe string
+
+	// StartTimeout bounds the start, from spawn to ready (10 s).
+	StartTimeout time.Duration
+
+	// CallTimeout bounds each call from when it is sent, like a deadline of its
+	// context does (0: none).
+	CallTimeout time.Duration
+
+	// Grace is how long a worker may go on with a call whose deadline has passed
+	// before it is killed (1 s).
+	Grace time.Duration
+
+	// Wait is how long a call waits for a worker that is starting or being
+	// restarted (5 s). NoWait: not at all.
+	Wait time.Duration
+
+	// OnCancel says what a mere cancel of a caller's context does (Finish).
+	OnCancel OnCancel
+
+	// Stop is the ladder by which a worker is stopped.
+	Stop Stop
+
+	// MaxFrame bounds one message either way, in bytes (64 MiB; at most 1 GiB).
+	MaxFrame int
+
+	// Logger receives the worker's log records and output, and what happens to
+	// it. Nil: slog.Default() at the time of New. What the worker logs below
+	// this logger's level is dropped in the worker.
+	Logger *slog.Logger
+}
+
+// Stop bounds the steps by which a worker is stopped, each ended early by its
+// death. In total a stop takes no longer than their sum and the time the kernel
+// needs to end the process.
+type Stop struct {
+	Drain time.Duration // after the shutdown frame, for functions that run and for closing the state (3 s)
+	Close time.Duration // after its channels are closed (500 ms)
+	Term  time.Duration // after SIGTERM (500 ms); then SIGKILL
+}
+
+const (
+	defaultAhead    = 64
+	maxConcurrency  = 4096
+	defaultMaxFrame = 64 << 20
+)
+
+// withDefaults returns the configuration in full, or what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+
+	if c.Name == "" {
+		c.Name = "worker"
+	}
+	if strings.ContainsAny(c.Name, "\x00\n") {
+		fault("Name %q has a NUL or a newline", c.Name)
+	}
+	c.Concurrency = or(c.Concurrency, 1)
+	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
+		fault("Concurrency %d is not in 1..%d", c.Concurrency, maxConcurrency)
+	}
+	c.Ahead = max(or(c.Ahead, defaultAhead), 0)
+	if c.Ahead > maxConcurrency {
+		fault("Ahead %d is over %d", c.Ahead, maxConcurrency)
+	}
+	c.MaxFrame = or(c.MaxFrame, defaultMaxFrame)
+	if c.MaxFrame < 1<<10 || c.MaxFrame > 1<<30 {
+		fault("MaxFrame %d is not in 1 KiB..1 GiB", c.MaxFrame)
+	}
+	if c.OnCancel > Kill {
+		fault("OnCancel %d is not one of Finish, Kill", c.OnCancel)
+	}
+	for _, d := range []struct {
+		name string
+		d    *time.Duration
+		or   time.Duration
+	}{
+		{"StartTimeout", &c.StartTimeout, 10 * time.Second}, {"CallTimeout", &c.CallTimeout, 0}, {"Grace", &c.Grace, time.Second},
+		{"Stop.Drain", &c.Stop.Drain, 3 * time.Second}, {"Stop.Close", &c.Stop.Close, 500 * time.Millisecond}, {"Stop.Term", &c.Stop.Term, 500 * time.Millisecond},
+	} {
+		*d.d = or(*d.d, d.or)
+		if *d.d < 0 {
+			fault("%s %v is negative", d.name, *d.d)
+		}
+	}
+	c.Wait = or(c.Wait, 5*time.Second)
+	for _, v := range c.Env {
+		if v == "" || v[0] == '=' || strings.ContainsRune(v, 0) {
+			fault("Env entry %q is neither NAME nor NAME=value", v)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if faults != nil {
+		return c, fmt.Errorf("child: Config of %q: %s", c.Name, strings.Join(faults, "; "))
+	}
+	return c, nil
+}
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// environ makes the worker's environment; the marker tells Init to take over.
+func (c *Config) environ() []string {
+	env := []string{marker + "=1"}
+	for _, v := range append([]string{"GOCOVERDIR", "GORACE", "GOTRACEBACK"}, c.Env...) {
+		if strings.Contains(v, "=") {
+			env = append(env, v)
+		} else if value, ok := os.LookupEnv(v); ok {
+			env = append(env, v+"="+value)
+		}
+	}
+	return env
+}
+
+// stopLimit is the most a stop may take before SIGKILL.
+func (c *Config) stopLimit() time.Duration {
+	total := c.Stop.Drain
+	for _, d := range []time.Duration{c.Stop.Close, c.Stop.Term} {
+		if total > math.MaxInt64-d {
+			return math.MaxInt64
+		}
+		total += d
+	}
+	return total
+}

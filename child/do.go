@@ -1,0 +1,187 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// buffers holds the memory of small frames and answers.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// do sends one call to this run and waits for its answer. errOver: this run
+// takes no calls any more, and has not seen this one.
+func (r *run) do(ctx context.Context, req *Request) error {
+	if why, ok := r.unknown[req.fn.name]; ok {
+		return &UnknownFunctionError{Worker: r.cfg.Name, Func: req.fn.name, Reason: why}
+	}
+	if err := r.calls.enter(ctx); err == errOver {
+		return errOver
+	} else if err != nil {
+		return &InterruptedError{Worker: r.cfg.Name, Func: req.fn.name, Err: err}
+	}
+	if r.cfg.CallTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.cfg.CallTimeout)
+		defer cancel()
+	}
+	k, err := r.send(ctx, req)
+	if err != nil {
+		r.calls.leave()
+		return err
+	}
+	r.transport.Wait(k.done, ctx.Done())
+	select {
+	case <-k.done:
+		return k.finish(req)
+	default:
+		return r.giveUp(ctx, k)
+	}
+}
+
+// send encodes the call and passes it on.
+func (r *run) send(ctx context.Context, req *Request) (*call, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &InterruptedError{Worker: r.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
+	}
+	buf := buffers.Get().(*[]byte)
+	frame, err := r.encode((*buf)[:0], ctx, req)
+	if err != nil {
+		buffers.Put(buf)
+		return nil, err
+	}
+	meta := allMeta(ctx)
+	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, done: make(chan struct{})}
+	crowd, reusable, err := r.calls.send(k, frame, r.transport)
+	if reusable {
+		*buf = frame
+		buffers.Put(buf)
+	}
+	if err == nil {
+		r.transport.Flush(crowd)
+	}
+	return k, err
+}
+
+func (r *run) encode(dst []byte, ctx context.Context, req *Request) ([]byte, error) {
+	var left time.Duration
+	if deadline, ok := ctx.Deadline(); ok {
+		left = max(time.Until(deadline), 1)
+	}
+	dst, err := wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, allMeta(ctx))
+	if err == nil {
+		dst, err = req.AppendInput(dst)
+	}
+	if err == nil {
+		err = wire.End(dst, 0, r.cfg.MaxFrame)
+	}
+	if err != nil {
+		return nil, &encodeError{req.fn.name, err}
+	}
+	return dst, nil
+}
+
+// encodeError is a call that cannot be put into a frame.
+type encodeError struct {
+	fn  string
+	err error
+}
+
+func (e *encodeError) Error() string        { return "call " + e.fn + " was not sent: " + e.err.Error() }
+func (e *encodeError) Unwrap() error        { return e.err }
+func (e *encodeError) Is(target error) bool { return target == ErrNotStarted }
+
+// finish gives the caller the answer.
+func (k *call) finish(req *Request) error {
+	if k.err != nil {
+		return k.err
+	}
+	err := req.DecodeOutput(*k.body)
+	if cap(*k.body) <= smallFrame {
+		buffers.Put(k.body)
+	}
+	return err
+}
+
+// giveUp lets the caller go. The call's slot stays taken until the worker has
+// answered; the worker is told, and killed when its time is up and it goes on.
+func (r *run) giveUp(ctx context.Context, k *call) error {
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	cancel, o := wire.Cancel{Reason: wire.Canceled}, order{Canceled, k.info.String()}
+	if late {
+		cancel.Reason, o.cause = wire.DeadlineExceeded, Deadline
+	}
+	_ = r.control.send(wire.KindCancel, k.id, cancel) // if it fails the worker is dying
+	if late || r.cfg.OnCancel == Kill {
+		time.AfterFunc(r.cfg.Grace, func() { r.overdue(k, o) })
+	}
+	return &InterruptedError{Worker: r.cfg.Name, Func: k.info.Func, Started: true, Err: context.Cause(ctx)}
+}
+
+// overdue kills the worker if it still runs the call. A call that waits behind
+// another one is not to blame: it is looked at again later.
+func (r *run) overdue(k *call, o order) {
+	switch {
+	case !r.calls.pending(k.id):
+	case r.page.Started() < k.id:
+		time.AfterFunc(r.cfg.Grace, func() { r.overdue(k, o) })
+	default:
+		r.kill(o)
+	}
+}
+
+// deliver takes one frame from the call channel.
+func (r *run) deliver(f wire.Frame) error {
+	switch f.Kind {
+	case wire.KindAnswer:
+		r.answer(f, nil)
+	case wire.KindError:
+		body, err := wire.ParseError(f.Body)
+		if err != nil {
+			return err
+		}
+		r.answer(f, &body)
+	case wire.KindPanic:
+		body, err := wire.ParsePanic(f.Body)
+		if err != nil {
+			return err
+		}
+		r.panics(f.ID, body)
+	default:
+		return &protocolError{"a " + f.Kind.String() + " for a call that is no stream"}
+	}
+	return nil
+}
+
+// answer settles the call that the frame is about. One that nobody knows is
+// stale, or invented: it is counted and dropped.
+func (r *run) answer(f wire.Frame, failed *wire.ErrorBody) {
+	k := r.calls.take(f.ID)
+	if k == nil {
+		r.calls.stale.Add(1)
+		return
+	}
+	r.calls.served.Add(1)
+	if failed != nil {
+		r.calls.settle(k, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: failed.Message, wrapped: errorsOf(failed.Codes)})
+		return
+	}
+	k.body = buffers.Get().(*[]byte)
+	*k.body = append((*k.body)[:0], f.Body...)
+	r.calls.settle(k, nil)
+}
+
+// panics notes that a handler panicked. The worker ends now; its calls are
+// settled when it has, with everything that is known by then.
+func (r *run) panics(id uint64, body wire.PanicBody) {
+	if !r.calls.pending(id) {
+		r.calls.stale.Add(1)
+		return
+	}
+	if r.panicked.CompareAndSwap(nil, &body) {
+		time.AfterFunc(dyingGrace, func() { r.kill(order{Panicked, "it lived on after a panic"}) })
+	}
+}

@@ -1,0 +1,265 @@
+package child
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// ErrNotStarted is matched by every error of a call whose function has surely
+// not been started: sending the call again cannot run it twice.
+var ErrNotStarted = errors.New("the call was not started")
+
+// ErrAlreadyServed is returned by Serve of a Process that is being served.
+var ErrAlreadyServed = errors.New("child: this Process is already being served; make one Process for each place in a tree")
+
+// ErrNotInitialised is returned when a worker is to be started in a program
+// that has not called Init: its worker would run main instead of taking over.
+var ErrNotInitialised = errors.New("child: child.Init has not run in this process; call child.Init() as the first line of main (in tests: of TestMain)")
+
+// CallInfo names one call in an error or a log record.
+type CallInfo struct {
+	Func  string
+	Key   string // what WithKey gave, or ""
+	Trace string // W3C traceparent, or ""
+}
+
+func (c CallInfo) String() string {
+	if c.Key == "" {
+		return c.Func
+	}
+	return fmt.Sprintf("%s [%s]", c.Func, c.Key)
+}
+
+// CrashError says that a worker process ended without having been asked to: by
+// a signal, a panic, an exit of any status, or because it had to be killed. A
+// call gets it when its function had been started; Process.Serve returns it.
+type CrashError struct {
+	Worker string     // Config.Name
+	PID    int        //
+	Run    uint64     // which life of the worker, from 1
+	Uptime time.Duration // from ready to death; 0 when it never became ready
+	Exit   Exit       // how it ended
+	Calls  []CallInfo // what it was running; in a call's own error, that call comes first
+	Panic  *Panic     // the panic in a handler, when that was the cause
+	Stderr string     // the last lines it wrote to stderr
+	Trace  string     // the crash report of its Go runtime, on a descriptor of its own, when there is one
+}
+
+// Panic is what a handler panicked with.
+type Panic struct {
+	Value string // as printed by fmt
+	Stack string // of the panicking goroutine
+}
+
+// Error is one line: who, how, while doing what, and the last thing it said.
+func (e *CrashError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "worker %s (pid %d, run %d) ", e.Worker, e.PID, e.Run)
+	if e.Panic != nil {
+		fmt.Fprintf(&b, "panicked: %s", firstLine(e.Panic.Value))
+	} else {
+		b.WriteString(e.Exit.String())
+	}
+	if len(e.Calls) > 0 {
+		fmt.Fprintf(&b, " while running %s", e.Calls[0])
+		if n := len(e.Calls) - 1; n > 0 {
+			fmt.Fprintf(&b, " and %d more", n)
+		}
+	}
+	if line := lastLine(e.Stderr); line != "" && e.Exit.Detail == "" && e.Panic == nil {
+		fmt.Fprintf(&b, "; its last words: %s", line)
+	}
+	return b.String()
+}
+
+// LogValue carries every fact.
+func (e *CrashError) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("error", e.Error()),
+		slog.String("worker", e.Worker), slog.Int("pid", e.PID), slog.Uint64("run", e.Run),
+		slog.Duration("uptime", e.Uptime), slog.Any("exit", e.Exit),
+	}
+	for i, c := range e.Calls {
+		attrs = append(attrs, slog.Group(fmt.Sprintf("call%d", i),
+			slog.String("func", c.Func), slog.String("key", c.Key), slog.String("trace", c.Trace)))
+	}
+	if e.Panic != nil {
+		attrs = append(attrs, slog.String("panic", e.Panic.Value), slog.String("stack", e.Panic.Stack))
+	}
+	if e.Trace != "" {
+		attrs = append(attrs, slog.String("report", e.Trace))
+	}
+	if e.Stderr != "" {
+		attrs = append(attrs, slog.String("stderr", e.Stderr))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// RemoteError says that the function ran and returned an error. Its text is the
+// error's; of its identity, what RegisterError has named: errors.Is works for those.
+type RemoteError struct {
+	Worker  string
+	Func    string
+	Message string
+	wrapped []error // registered errors it matched in the worker
+}
+
+func (e *RemoteError) Error() string { return e.Message }
+
+// Unwrap gives the registered errors that the original matched.
+func (e *RemoteError) Unwrap() []error { return e.wrapped }
+
+// LogValue carries every fact.
+func (e *RemoteError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("error", e.Message), slog.String("worker", e.Worker), slog.String("func", e.Func))
+}
+
+// NotStartedError says that the worker ended, or was stopped, before it began
+// this call. It matches ErrNotStarted.
+type NotStartedError struct {
+	Worker string
+	Func   string
+	Reason error // why the run ended; not unwrapped: it is not this call's doing
+}
+
+func (e *NotStartedError) Error() string {
+	return fmt.Sprintf("call %s was not started, it may be sent again: %v", e.Func, e.Reason)
+}
+
+// Is matches ErrNotStarted.
+func (e *NotStartedError) Is(target error) bool { return target == ErrNotStarted }
+
+// InterruptedError says that the caller stopped waiting: its context ended, or
+// the call's time was up. It unwraps to the context's error, and matches
+// ErrNotStarted when the call had surely not been started by then.
+type InterruptedError struct {
+	Worker  string
+	Func    string
+	Started bool  // it was running, or may have been
+	Err     error // context.Canceled, context.DeadlineExceeded, or the context's cause
+}
+
+func (e *InterruptedError) Error() string {
+	state := "before it was started"
+	if e.Started {
+		state = "while it was running"
+	}
+	return fmt.Sprintf("call %s on worker %s was given up %s: %v", e.Func, e.Worker, state, e.Err)
+}
+
+// Unwrap gives the context's error.
+func (e *InterruptedError) Unwrap() error { return e.Err }
+
+// Is matches ErrNotStarted when the call had surely not been started.
+func (e *InterruptedError) Is(target error) bool { return target == ErrNotStarted && !e.Started }
+
+// UnavailableError says that there is no worker to take a call: none is served,
+// none came up in time, or its supervisor has given up. It matches ErrNotStarted.
+type UnavailableError struct {
+	Worker   string
+	Reason   string        // in words
+	Since    time.Time     // since when there has been none; zero when there never was
+	Waited   time.Duration // how long this call waited
+	LastExit error         // how the last run ended, or why it never started; may be nil
+}
+
+func (e *UnavailableError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "worker %s is not available: %s", e.Worker, e.Reason)
+	if e.Waited > 0 {
+		fmt.Fprintf(&b, " (waited %v)", e.Waited.Round(time.Millisecond))
+	}
+	if e.LastExit != nil {
+		fmt.Fprintf(&b, "; last: %v", e.LastExit)
+	}
+	return b.String()
+}
+
+// Is matches ErrNotStarted.
+func (e *UnavailableError) Is(target error) bool { return target == ErrNotStarted }
+
+// LogValue carries every fact.
+func (e *UnavailableError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),
+		slog.Time("since", e.Since), slog.Duration("waited", e.Waited), slog.Any("last_exit", e.LastExit))
+}
+
+// StartError says that a worker could not be brought up. Serve returns it.
+type StartError struct {
+	Worker string
+	Step   string // spawn, handshake, open
+	Err    error
+	Stderr string // what the worker wrote before it failed, its last lines
+}
+
+func (e *StartError) Error() string {
+	s := fmt.Sprintf("worker %s did not start (%s): %v", e.Worker, e.Step, e.Err)
+	if line := lastLine(e.Stderr); line != "" {
+		s += "; its last words: " + line
+	}
+	return s
+}
+
+// Unwrap gives the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// LogValue carries every fact.
+func (e *StartError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),
+		slog.String("step", e.Step), slog.Any("cause", e.Err), slog.String("stderr", e.Stderr))
+}
+
+// StateError says that a function was called on a worker that has not the state
+// it works on. It matches ErrNotStarted.
+type StateError struct {
+	Worker, Func string
+	Needs, Has   string // names of states; Has may be ""
+}
+
+func (e *StateError) Error() string {
+	has := "none"
+	if e.Has != "" {
+		has = fmt.Sprintf("%q", e.Has)
+	}
+	return fmt.Sprintf("function %s needs the state %q, worker %s has %s: give its Config a Setup made by that state's With", e.Func, e.Needs, e.Worker, has)
+}
+
+// Is matches ErrNotStarted.
+func (e *StateError) Is(target error) bool { return target == ErrNotStarted }
+
+// UnknownFunctionError says that a worker's binary does not have the function,
+// or has it with other types. It matches ErrNotStarted.
+type UnknownFunctionError struct {
+	Worker, Func string
+	Reason       string
+}
+
+func (e *UnknownFunctionError) Error() string {
+	return fmt.Sprintf("worker %s cannot run %s: %s", e.Worker, e.Func, e.Reason)
+}
+
+// Is matches ErrNotStarted.
+func (e *UnknownFunctionError) Is(target error) bool { return target == ErrNotStarted }
+
+// codecError says that a value could not be encoded or decoded.
+type codecError struct {
+	name string
+	what string // input, output, configuration
+	err  error
+}
+
+func (e *codecError) Error() string { return fmt.Sprintf("%s: the %s: %v", e.name, e.what, e.err) }
+func (e *codecError) Unwrap() error { return e.err }
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimLeft(s, "\n"), "\n")
+	return line
+}
+
+func lastLine(s string) string {
+	s = strings.TrimRight(s, "\r\n \t")
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+}

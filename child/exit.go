@@ -1,0 +1,150 @@
+package child
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/verdigris-go/verdigris/internal/spawn"
+)
+
+// Cause is why a worker process ended.
+type Cause uint8
+
+// The causes. What we did ourselves comes before what the worker's exit shows.
+const (
+	Unknown       Cause = iota // somebody else in this process reaped it
+	Exited                     // it called exit, with any status
+	Segfault                   // SIGSEGV or SIGBUS, in C or in Go
+	Aborted                    // SIGABRT: abort(), an assertion
+	Panicked                   // a Go panic: in a handler, or in a goroutine it started
+	Fatal                      // a fatal error of the Go runtime: concurrent map writes, stack overflow, out of memory
+	Signaled                   // another signal ended it
+	Killed                     // SIGKILL that we did not send: the kernel's OOM killer, or somebody
+	Deadline                   // killed by us: a call's time and its grace were over
+	Canceled                   // killed by us: its caller had gone, and OnCancel is Kill
+	Protocol                   // killed by us: it sent what no worker may send
+	StopTimeout                // killed by us: it did not stop in time
+	Ordered                    // killed by us: Kill was called
+)
+
+var causeWords = [...]string{
+	Unknown: "ended in an unknown way", Exited: "exited", Segfault: "crashed: segmentation fault", Aborted: "crashed: abort",
+	Panicked: "crashed: panic", Fatal: "crashed: fatal error of the Go runtime", Signaled: "was ended by a signal",
+	Killed: "was killed from outside", Deadline: "was killed: a call's deadline had passed", Canceled: "was killed: a call was cancelled",
+	Protocol: "was killed: it broke the protocol", StopTimeout: "was killed: it did not stop in time", Ordered: "was killed on request",
+}
+
+func (c Cause) String() string {
+	if int(c) < len(causeWords) {
+		return causeWords[c]
+	}
+	return fmt.Sprintf("Cause(%d)", uint8(c))
+}
+
+// Exit is how a worker process ended. Code, Signal, Core, CPU and MaxRSS are
+// what the kernel says; Cause and Detail may rest on what the worker's Go
+// runtime wrote (a SIGSEGV in C inside a Go worker is exit status 2 with a
+// trace, not a signal).
+type Exit struct {
+	Cause  Cause
+	Code   int            // exit status, -1 when a signal ended it
+	Signal syscall.Signal // the signal that ended it, or 0
+	Core   bool           // a core file was written
+	Detail string         // first lines of the runtime's crash report, or what was wrong
+	CPU    time.Duration  // user and system time of the run
+	MaxRSS int64          // largest resident size, bytes
+}
+
+func (e Exit) String() string {
+	var how string
+	switch {
+	case e.Signal != 0:
+		how = fmt.Sprintf(" (signal %d, %v)", int(e.Signal), e.Signal)
+	case e.Cause != Unknown:
+		how = fmt.Sprintf(" (exit status %d)", e.Code)
+	}
+	if e.Detail != "" {
+		return fmt.Sprintf("%v%s: %s", e.Cause, how, e.Detail)
+	}
+	return e.Cause.String() + how
+}
+
+// LogValue carries every fact.
+func (e Exit) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("cause", e.Cause.String()), slog.Int("code", e.Code), slog.Int("signal", int(e.Signal)),
+		slog.Bool("core", e.Core), slog.String("detail", e.Detail), slog.Duration("cpu", e.CPU), slog.Int64("max_rss", e.MaxRSS))
+}
+
+// order is a kill that this side decided on.
+type order struct {
+	cause  Cause
+	detail string
+}
+
+// classify puts together what we ordered, what the kernel saw and what the
+// worker's runtime reported.
+func classify(s spawn.State, ordered *order, report string) Exit {
+	e := Exit{Code: s.Code, Signal: s.Signal, Core: s.Core, CPU: s.User + s.System, MaxRSS: s.MaxRSS}
+	ours := s.Kind == spawn.Signaled && (s.Signal == syscall.SIGKILL || s.Signal == syscall.SIGTERM)
+	switch {
+	case s.Kind == spawn.Exited:
+		e.Cause, e.Detail = reportCause(s.Code, report)
+		return e
+	case ordered != nil && (ours || s.Kind == spawn.Unknown):
+		e.Cause, e.Detail = ordered.cause, ordered.detail
+	case s.Kind == spawn.Signaled:
+		e.Cause = signalCause(s.Signal)
+	}
+	e.Code = -1
+	return e
+}
+
+func signalCause(sig syscall.Signal) Cause {
+	switch sig {
+	case syscall.SIGSEGV, syscall.SIGBUS:
+		return Segfault
+	case syscall.SIGABRT:
+		return Aborted
+	case syscall.SIGKILL:
+		return Killed
+	}
+	return Signaled
+}
+
+// reportCause reads the crash report of a Go runtime. Status 2 is what the
+// runtime exits with after every one of them; without a report it is just a status.
+func reportCause(code int, report string) (Cause, string) {
+	if code != 2 || report == "" {
+		return Exited, ""
+	}
+	detail := firstLine(report)
+	sigline := lineWith(report, "[signal ")
+	switch {
+	case strings.HasPrefix(report, "SIGABRT: "):
+		return Aborted, detail
+	case strings.HasPrefix(report, "SIGSEGV: "), strings.HasPrefix(report, "SIGBUS: "):
+		return Segfault, detail
+	case strings.Contains(sigline, "SIGSEGV"), strings.Contains(sigline, "SIGBUS"):
+		return Segfault, strings.Trim(sigline, "[]")
+	case strings.Contains(report, "\nfatal error: ") || strings.HasPrefix(report, "fatal error: "):
+		return Fatal, strings.TrimPrefix(lineWith(report, "fatal error: "), "fatal error: ")
+	case strings.HasPrefix(report, "panic: "):
+		return Panicked, strings.TrimPrefix(detail, "panic: ")
+	case strings.HasPrefix(report, "SIG"):
+		return Signaled, detail
+	}
+	return Exited, ""
+}
+
+func lineWith(s, prefix string) string {
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(line, prefix) {
+			return strings.TrimRight(line, "\n")
+		}
+	}
+	return ""
+}

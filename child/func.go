@@ -1,0 +1,140 @@
+package child
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// Func is a function that runs in a worker process. [Define] makes one, as a
+// package variable, so that the parent and its workers register the same name
+// before main starts. A Func is immutable and safe for concurrent use.
+type Func[In, Out any] struct {
+	*function
+	in  wire.Codec[In]
+	out wire.Codec[Out]
+}
+
+// Define registers fn under a name and returns the handle to call it by. It is
+// meant for package variables:
+//
+//	var Resize = child.Define("resize", func(ctx context.Context, j Job) (Thumb, error) { ... })
+//
+// The handler runs in a worker process: it sees the package variables of that
+// process, and nothing that main has set up in the parent. Its context ends
+// when the caller's does, or when the call's deadline passes. In and Out cross
+// the boundary as CBOR; []byte and string do so without reflection.
+//
+// Define panics when the name is empty or taken, when a value of In or Out
+// could not make the journey without loss (the message names the path of the
+// field), or when [Init] has already run: a worker would not know the function.
+func Define[In, Out any](name string, fn func(context.Context, In) (Out, error)) Func[In, Out] {
+	return define(name, "", func(ctx context.Context, _ any, in In) (Out, error) { return fn(ctx, in) })
+}
+
+func define[In, Out any](name, state string, fn func(context.Context, any, In) (Out, error)) Func[In, Out] {
+	in, err := wire.CodecFor[In]()
+	if err != nil {
+		panic(fmt.Sprintf("child: Define(%q): the input: %v", name, err))
+	}
+	out, err := wire.CodecFor[Out]()
+	if err != nil {
+		panic(fmt.Sprintf("child: Define(%q): the output: %v", name, err))
+	}
+	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature()}
+	f.run = func(ctx context.Context, state any, input, dst []byte) ([]byte, error) {
+		v, err := in.Decode(input)
+		if err != nil {
+			return dst, &codecError{f.name, "input", err}
+		}
+		result, err := fn(ctx, state, v)
+		if err != nil {
+			return dst, err
+		}
+		dst, err = out.Append(dst, result)
+		if err != nil {
+			return dst, &codecError{f.name, "output", err}
+		}
+		return dst, nil
+	}
+	functions.add(f)
+	return Func[In, Out]{f, in, out}
+}
+
+// Call runs the function in a worker of c and waits for its answer. It returns
+// at once when ctx ends. The error is one of
+//
+//   - [*RemoteError]: the function ran and said no;
+//   - [*CrashError]: the worker died while the function was running;
+//   - an error that matches [ErrNotStarted]: the function has not run, the call may be sent again;
+//   - [*InterruptedError]: ctx ended, or CallTimeout passed, before the answer came;
+//   - [*UnavailableError]: there is no worker, and none came in time;
+//   - [*StateError], [*UnknownFunctionError], a codec error: the call is wrong, nothing was sent.
+func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
+	var out Out
+	if f.function == nil {
+		return out, fmt.Errorf("child: this Func was not made by Define")
+	}
+	req := &Request{
+		fn:     f.function,
+		append: func(dst []byte) ([]byte, error) { return f.in.Append(dst, in) },
+		decode: func(body []byte) (err error) { out, err = f.out.Decode(body); return err },
+	}
+	if err := c.Do(ctx, req); err != nil {
+		var zero Out
+		return zero, err
+	}
+	return out, nil
+}
+
+// Name returns the name the function was defined under.
+func (f *function) Name() string { return f.name }
+
+// function is what the registry knows of a Func, its types erased.
+type function struct {
+	name    string
+	state   string // the state it needs, "" for none
+	in, out string // signatures, compared with a separate binary's
+	run     func(ctx context.Context, state any, input, dst []byte) ([]byte, error)
+}
+
+// Caller is whoever can take calls: a [Process], a pool of them, [Inline].
+// Do sends req to a worker and decodes the answer into it; it may be called
+// from any goroutine, and returns the errors that [Func.Call] lists.
+type Caller interface {
+	Do(ctx context.Context, req *Request) error
+}
+
+// Request is one call on its way. Callers that stand in front of others (a
+// pool, a proxy to another machine) read it and pass it on; the same request
+// may be sent again after an error that matches [ErrNotStarted].
+type Request struct {
+	fn     *function
+	append func(dst []byte) ([]byte, error)
+	decode func(body []byte) error
+}
+
+// Func returns the name of the function called.
+func (r *Request) Func() string { return r.fn.name }
+
+// State returns the name of the state that the function needs, or "".
+func (r *Request) State() string { return r.fn.state }
+
+// AppendInput appends the input, encoded as one CBOR item, to dst.
+func (r *Request) AppendInput(dst []byte) ([]byte, error) {
+	out, err := r.append(dst)
+	if err != nil {
+		return dst, &codecError{r.fn.name, "input", err}
+	}
+	return out, nil
+}
+
+// DecodeOutput takes the encoded answer, one CBOR item, which it copies what it
+// needs from.
+func (r *Request) DecodeOutput(body []byte) error {
+	if err := r.decode(body); err != nil {
+		return &codecError{r.fn.name, "output", err}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package child
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/verdigris-go/verdigris/internal/spawn"
+)
+
+// marker is the environment variable that tells Init it runs in a worker. Init
+// removes it, so that no program started by the worker takes itself for one.
+const marker = "VERDIGRIS_WORKER"
+
+// Init makes workers possible. Call it as the first line of main, and of
+// TestMain in tests:
+//
+//	func main() {
+//		child.Init()
+//		...
+//
+// In a process that was started as a worker it serves calls until the parent
+// says stop, and never returns: nothing of what main sets up exists there. In
+// every other process it opens the program's own file, so that workers are
+// this very program even after the file has been replaced, and returns. It may
+// be called more than once.
+func Init() {
+	if os.Getenv(marker) == "" {
+		_ = spawn.Hold() // what fails here fails again, and is reported, at the first start
+		initialised.Store(true)
+		return
+	}
+	os.Unsetenv(marker)
+	initialised.Store(true)
+	if err := serveParent(); err != nil {
+		fmt.Fprintln(os.Stderr, "verdigris worker:", err)
+		os.Exit(exitNoParent)
+	}
+	os.Exit(0)
+}
+
+// Exit statuses of a worker that ends by its own decision, see docs/wire.md.
+const (
+	exitPanic    = 2  // as a Go program that panics
+	exitNoParent = 70 // EX_SOFTWARE of sysexits.h: it could not talk to a parent
+	exitOrphan   = 75 // EX_TEMPFAIL: its parent is gone
+)

@@ -1,0 +1,161 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// Inline runs calls in this very process: for a debugger, for tests, for
+// platforms without worker processes. It encodes and decodes as a worker does,
+// so that what works here works across, and its errors are the same; but a
+// crash in C takes the whole program down, and a function that ignores its
+// context goes on after its caller has left. It is a suture.Service too, so it
+// can stand in a tree where a Process would.
+type Inline struct {
+	cfg   Config
+	fault error
+	slots chan struct{}
+
+	mu    sync.Mutex
+	state any
+	open  bool
+}
+
+// NewInline makes an Inline. Of cfg it uses Name, Setup, Concurrency, CallTimeout and MaxFrame.
+func NewInline(cfg Config) *Inline {
+	i := &Inline{}
+	i.cfg, i.fault = cfg.withDefaults()
+	i.slots = make(chan struct{}, max(i.cfg.Concurrency, 1))
+	return i
+}
+
+// Serve opens the state, waits for the end of ctx and closes it.
+func (i *Inline) Serve(ctx context.Context) error { return i.ServeReady(ctx, func() {}) }
+
+// ServeReady is Serve that tells when the state is open.
+func (i *Inline) ServeReady(ctx context.Context, ready func()) error {
+	if i.fault != nil {
+		return i.fault
+	}
+	if _, err := i.opened(ctx); err != nil {
+		return &StartError{Worker: i.cfg.Name, Step: "open", Err: err}
+	}
+	ready()
+	<-ctx.Done()
+	return i.Close()
+}
+
+// Do runs a call, see [Caller]. The state is opened at the first call, if Serve
+// has not done so.
+func (i *Inline) Do(ctx context.Context, req *Request) error {
+	if i.fault != nil {
+		return i.fault
+	}
+	if err := i.cfg.Setup.serves(i.cfg.Name, req.fn); err != nil {
+		return err
+	}
+	select {
+	case i.slots <- struct{}{}:
+	case <-ctx.Done():
+		return &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
+	}
+	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req)
+	if err != nil {
+		<-i.slots
+		return err
+	}
+	answered := make(chan inlineAnswer, 1)
+	ctx, cancel := i.limit(ctx)
+	defer cancel()
+	go func() {
+		a := inlineAnswer{err: errGoexit}
+		defer func() { <-i.slots; answered <- a }()
+		a = i.run(ctx, frame[wire.HeaderSize:], req)
+	}()
+	select {
+	case a := <-answered:
+		if a.err != nil {
+			return a.err
+		}
+		return req.DecodeOutput(a.body)
+	case <-ctx.Done():
+		return &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Started: true, Err: context.Cause(ctx)}
+	}
+}
+
+var errGoexit = errors.New("the function ended its goroutine instead of returning")
+
+type inlineAnswer struct {
+	body []byte
+	err  error
+}
+
+func (i *Inline) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if i.cfg.CallTimeout > 0 {
+		return context.WithTimeout(ctx, i.cfg.CallTimeout)
+	}
+	return context.WithCancel(ctx)
+}
+
+// run does what a worker does with a call's body.
+func (i *Inline) run(ctx context.Context, body []byte, req *Request) (a inlineAnswer) {
+	began := time.Now()
+	defer func() {
+		if v := recover(); v != nil {
+			a = inlineAnswer{err: &CrashError{
+				Worker: i.cfg.Name, Uptime: time.Since(began), Exit: Exit{Cause: Panicked, Code: exitPanic, Detail: "inline"},
+				Calls: []CallInfo{{Func: req.fn.name, Key: Key(ctx), Trace: Meta(ctx, TraceParent)}},
+				Panic: &Panic{Value: fmt.Sprint(v), Stack: string(debug.Stack())},
+			}}
+		}
+	}()
+	state, err := i.opened(ctx)
+	if err != nil {
+		return inlineAnswer{err: &StartError{Worker: i.cfg.Name, Step: "open", Err: err}}
+	}
+	call, err := wire.ParseCall(body)
+	if err != nil {
+		return inlineAnswer{err: err}
+	}
+	// The values of the caller's context do not cross a process boundary.
+	inside, stop := handlerContext(call)
+	defer stop(nil)
+	defer context.AfterFunc(ctx, func() { stop(context.Cause(ctx)) })()
+	out, err := req.fn.run(inside, state, call.Input, nil)
+	if err != nil {
+		return inlineAnswer{err: &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}}
+	}
+	return inlineAnswer{body: out}
+}
+
+// opened returns the state, which it opens the first time.
+func (i *Inline) opened(ctx context.Context) (any, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.open || i.cfg.Setup.state == nil {
+		return i.state, nil
+	}
+	state, err := i.cfg.Setup.state.open(context.WithoutCancel(ctx), i.cfg.Setup.input)
+	i.state, i.open = state, err == nil
+	return state, err
+}
+
+// Close closes the state, if it is open. A later call opens it again.
+func (i *Inline) Close() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.open {
+		return nil
+	}
+	i.open = false
+	return i.cfg.Setup.state.close(i.state)
+}
+
+// String returns the name, for suture's log.
+func (i *Inline) String() string { return "inline " + i.cfg.Name }

@@ -1,0 +1,34 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Once runs one call in a worker process of its own, and ends the process: the
+// value travels in, the result comes back, and if the function crashes only
+// the worker dies. It returns when the worker is gone. The errors are those of
+// [Func.Call], and a [*StartError].
+func Once[In, Out any](ctx context.Context, cfg Config, f Func[In, Out], in In) (Out, error) {
+	p := New(cfg)
+	p.cfg.Wait = p.cfg.StartTimeout + time.Second // the start ends by itself before that
+	p.set(restarting, nil, nil)                   // served in a moment
+	served, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() {
+		err := p.ServeReady(served, func() {})
+		p.Retire(errOnce)
+		done <- err
+	}()
+	out, err := f.Call(ctx, p, in)
+	stop()
+	end := <-done
+	var start *StartError
+	if err != nil && errors.As(end, &start) && ctx.Err() == nil {
+		return out, start
+	}
+	return out, err
+}
+
+var errOnce = errors.New("its one call is over")

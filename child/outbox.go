@@ -1,0 +1,181 @@
+package child
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// outbox writes frames to a worker in the order they are put, and never makes
+// the one who puts wait for the worker: what the kernel does not take at once
+// is written on by a goroutine that lives as long as there is something left.
+// Frames put while somebody writes go out together with the next write.
+// All methods may be called from any goroutine.
+type outbox struct {
+	file   *os.File // non-blocking, in the runtime's poller
+	raw    syscall.RawConn
+	broken func(error) // told once when writing fails
+
+	mu      sync.Mutex
+	queue   [][]byte // what is still to be written, in order
+	spare   [][]byte // the slice of the last batch, for reuse
+	writing bool     // somebody is in flush or finish
+	err     error    // the first failure; nothing is written after it
+}
+
+// Frames up to smallFrame are copied behind each other, larger ones are kept
+// and written as they are: below it a copy is cheaper than a write of its own.
+const smallFrame = 16 << 10
+
+var errOutboxClosed = errors.New("the channel to the worker is closed")
+
+func newOutbox(f *os.File, broken func(error)) (*outbox, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &outbox{file: f, raw: raw, broken: broken}, nil
+}
+
+// enqueue hands a frame over, to be written by the next flush of anybody. A
+// frame of more than smallFrame bytes belongs to the outbox from then on; a
+// smaller one is the caller's again. An error means that nothing will be
+// written any more.
+func (o *outbox) enqueue(frame []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.append(frame)
+	}
+	return o.err
+}
+
+func (o *outbox) append(frame []byte) {
+	last := len(o.queue) - 1
+	switch {
+	case len(frame) > smallFrame:
+		o.queue = append(o.queue, frame)
+	case last >= 0 && len(o.queue[last])+len(frame) <= smallFrame:
+		o.queue[last] = append(o.queue[last], frame...)
+	case cap(o.queue) > last+1 && cap(o.queue[:last+2][last+1]) <= smallFrame:
+		o.queue = o.queue[:last+2] // take up the buffer that an earlier batch has left
+		o.queue[last+1] = append(o.queue[last+1][:0], frame...)
+	default:
+		o.queue = append(o.queue, append([]byte(nil), frame...))
+	}
+}
+
+// flush writes what is queued, as far as the kernel takes it at once; the rest,
+// and what has been put meanwhile, is left to a goroutine, so that a caller
+// writes for others only once. While somebody else writes it does nothing.
+//
+// With crowd, it lets other goroutines run before it writes: when many calls are
+// on their way their frames then leave in one write, which was measured to
+// triple the rate of 64 callers (and would cost a lone caller 4 µs).
+func (o *outbox) flush(crowd bool) {
+	if !o.begin() {
+		return
+	}
+	if crowd {
+		runtime.Gosched()
+	}
+	batch := o.take()
+	for i, b := range batch {
+		n, err := o.try(b)
+		if err != nil {
+			o.fail(err)
+			return
+		}
+		if n < len(b) {
+			batch[i] = b[n:]
+			go o.finish(batch, i)
+			return
+		}
+	}
+	if !o.done(batch) {
+		go o.finish(nil, 0)
+	}
+}
+
+// begin reports whether there is something to write and nobody writes it yet.
+func (o *outbox) begin() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.writing || o.err != nil || len(o.queue) == 0 {
+		return false
+	}
+	o.writing = true
+	return true
+}
+
+// finish writes on, waiting for the worker to read, until nothing is left.
+func (o *outbox) finish(batch [][]byte, from int) {
+	for {
+		for _, b := range batch[from:] {
+			if _, err := o.file.Write(b); err != nil {
+				o.fail(err)
+				return
+			}
+		}
+		if o.done(batch) {
+			return
+		}
+		batch, from = o.take(), 0
+	}
+}
+
+func (o *outbox) take() [][]byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	batch := o.queue
+	o.queue, o.spare = o.spare[:0], nil
+	return batch
+}
+
+// done gives a batch's buffers back and reports whether nothing has come meanwhile;
+// then nobody is writing any more.
+func (o *outbox) done(batch [][]byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range batch {
+		if cap(batch[i]) > smallFrame {
+			batch[i] = nil
+		}
+	}
+	o.spare = batch[:0]
+	o.writing = len(o.queue) > 0
+	return !o.writing
+}
+
+// fail ends writing for good and reports it, the first time.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	first := o.err == nil
+	if first {
+		o.err, o.queue, o.spare = err, nil, nil
+	}
+	o.mu.Unlock()
+	if first && o.broken != nil && err != errOutboxClosed {
+		o.broken(err)
+	}
+}
+
+// try writes once, without waiting.
+func (o *outbox) try(b []byte) (n int, err error) {
+	rawErr := o.raw.Write(func(fd uintptr) bool {
+		n, err = writeNow(fd, b)
+		return true
+	})
+	if rawErr != nil {
+		return 0, rawErr
+	}
+	return n, err
+}
+
+// close ends writing; what has not been written is dropped.
+func (o *outbox) close() {
+	o.fail(errOutboxClosed)
+	o.file.Close()
+}

@@ -1,0 +1,396 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/verdigris-go/verdigris/internal/output"
+	"github.com/verdigris-go/verdigris/internal/spawn"
+	"github.com/verdigris-go/verdigris/internal/statuspage"
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// How long things may take that should take no time.
+const (
+	drainGrace = 200 * time.Millisecond // after death: for what is still in the pipes, when a descendant holds them open
+	dyingGrace = time.Second            // from a closed channel, or a reported panic, to the death
+	killGrace  = 5 * time.Second        // from SIGKILL to the death; a process in an endless system call may not die
+)
+
+// run is one life of a worker process, seen from the parent.
+type run struct {
+	cfg *Config
+	n   uint64
+	log *slog.Logger
+
+	proc      *spawn.Process
+	page      *statuspage.Page
+	control   *control
+	transport Transport
+	calls     *calls
+	logs      *logs
+	stdout    *output.Drain
+	stderr    *output.Drain
+
+	born, readyAt time.Time
+	unknown       map[string]string            // functions that a separate binary cannot run, and why
+	ordered       atomic.Pointer[order]        // the first kill this side decided on
+	panicked      atomic.Pointer[wire.PanicBody] // what the worker reported before it went
+	broken        chan error                   // a channel has ended (nil), or the protocol was broken
+}
+
+// startRun brings a worker up: spawn, handshake, state. started is told as soon
+// as there is a process that may have to be killed. When ctx ends, so does the start.
+func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*run, error) {
+	r := &run{cfg: cfg, n: n, born: time.Now(), calls: newCalls(cfg.Concurrency + cfg.Ahead), broken: make(chan error, 4)}
+	if err := r.spawn(); err != nil {
+		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
+	}
+	started(r)
+	step, err := r.greet(ctx)
+	if err == nil {
+		r.readyAt = time.Now()
+		r.log.Debug("worker ready", "took", r.readyAt.Sub(r.born))
+		return r, nil
+	}
+	r.kill(order{cause: Ordered, detail: "its start had failed"})
+	crash := r.bury()
+	if err == errDied {
+		err = crash
+	}
+	return nil, &StartError{Worker: cfg.Name, Step: step, Err: err, Stderr: crash.Stderr}
+}
+
+// spawn makes the channels and the process.
+func (r *run) spawn() (err error) {
+	if !initialised.Load() {
+		return ErrNotInitialised
+	}
+	ch, err := openChannels()
+	if err != nil {
+		return err
+	}
+	defer ch.closeTheirs()
+	defer func() {
+		if err != nil {
+			ch.closeOurs()
+		}
+	}()
+	exe, err := r.executable()
+	if err != nil {
+		return err
+	}
+	if exe != nil {
+		defer exe.Close()
+	}
+	r.proc, err = spawn.Start(spawn.Command{
+		Exe: exe, Argv: []string{processName(r.cfg.Name)}, Env: r.cfg.environ(), Dir: r.cfg.Dir,
+		Files: ch.theirs(), Stdout: ch.stdout[1], Stderr: ch.stderr[1],
+	})
+	if err != nil {
+		return err
+	}
+	if err = r.attach(ch); err != nil {
+		_ = r.proc.SignalGroup(syscall.SIGKILL)
+	}
+	return err
+}
+
+// attach begins to listen to a worker that has just been spawned.
+func (r *run) attach(ch *channels) error {
+	r.log = r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)
+	r.logs, r.page = newLogs(r.log), ch.page
+	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.line("stdout", slog.LevelInfo)})
+	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.line("stderr", slog.LevelWarn)})
+	var err, err2 error
+	r.control, err = newControl(ch.control[0], r.logs, r.ended)
+	r.transport, err2 = newPipes(ch.calls[1], ch.answers[0], r.cfg.MaxFrame, receiver{r.deliver, r.ended})
+	return errors.Join(err, err2)
+}
+
+// executable opens the separate worker binary; nil stands for this program.
+func (r *run) executable() (*os.File, error) {
+	if r.cfg.Exe == "" {
+		return nil, nil
+	}
+	return os.Open(r.cfg.Exe)
+}
+
+var errDied = errors.New("it died") // internal: the crash tells how
+
+// greet is the handshake. It returns the step at which it failed.
+func (r *run) greet(ctx context.Context) (step string, err error) {
+	setup := wire.Setup{
+		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
+		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input,
+	}
+	if err := r.control.send(wire.KindSetup, 0, setup); err != nil {
+		return "handshake", err
+	}
+	timeout := time.NewTimer(r.cfg.StartTimeout)
+	defer timeout.Stop()
+	step = "handshake"
+	for {
+		select {
+		case hello := <-r.control.hello:
+			if err := r.meet(hello); err != nil {
+				return step, err
+			}
+			step = "open"
+			continue
+		case err := <-r.control.ready:
+			return "open", r.opened(err, step == "open")
+		case err := <-r.broken:
+			if err != nil {
+				return step, err
+			}
+			if r.deadWithin(dyingGrace) {
+				return step, errDied
+			}
+			return step, errors.New("it closed its channel to the parent")
+		case <-r.proc.Done():
+			return step, errDied
+		case <-timeout.C:
+			return step, fmt.Errorf("not ready within the StartTimeout of %v", r.cfg.StartTimeout)
+		case <-ctx.Done():
+			return step, context.Cause(ctx)
+		}
+	}
+}
+
+// opened takes the worker's word that it is ready. Its hello, sent before, may
+// not have been read yet: select does not look at the order.
+func (r *run) opened(err error, met bool) error {
+	if err != nil || met {
+		return err
+	}
+	select {
+	case hello := <-r.control.hello:
+		return r.meet(hello)
+	default:
+		return &protocolError{"ready before hello"}
+	}
+}
+
+// meet checks who the worker is: this very build, or for a separate binary one
+// whose functions are ours.
+func (r *run) meet(h wire.Hello) error {
+	if _, err := h.Negotiate(); err != nil {
+		return err
+	}
+	if r.cfg.Exe == "" {
+		build, err := spawn.BuildID()
+		if err == nil && h.Build != build {
+			err = fmt.Errorf("the worker is another build (%s) than this program (%s)", h.Build, build)
+		}
+		return err
+	}
+	theirs := map[string]wire.Function{}
+	for _, f := range h.Functions {
+		theirs[f.Name] = f
+	}
+	r.unknown = map[string]string{}
+	for _, f := range functions.all() {
+		if why := differs(f, theirs); why != "" {
+			r.unknown[f.name] = why
+		}
+	}
+	return nil
+}
+
+func differs(f *function, theirs map[string]wire.Function) string {
+	t, known := theirs[f.name]
+	switch {
+	case !known:
+		return "its binary does not define it"
+	case t.In != "" && t.In != f.in:
+		return fmt.Sprintf("its input is %s there and %s here", t.In, f.in)
+	case t.Out != "" && t.Out != f.out:
+		return fmt.Sprintf("its output is %s there and %s here", t.Out, f.out)
+	case t.State != f.state:
+		return fmt.Sprintf("it works on the state %q there and %q here", t.State, f.state)
+	}
+	return ""
+}
+
+// supervise watches over the worker until it is gone. down is called as soon
+// as the worker takes no more calls.
+func (r *run) supervise(ctx context.Context, down func()) error {
+	asked := false
+	select {
+	case <-r.proc.Done():
+	case err := <-r.broken:
+		r.lost(err)
+	case <-ctx.Done():
+		asked = true
+		r.calls.close()
+		down()
+		r.stop()
+	}
+	r.calls.close()
+	if !asked {
+		down()
+	}
+	crash := r.bury()
+	if asked && crash.Exit.Cause == Exited && crash.Exit.Code == 0 && len(crash.Calls) == 0 {
+		r.log.Debug("worker stopped")
+		return nil
+	}
+	return crash
+}
+
+// lost deals with a worker that has closed a channel, or sent what it must not.
+func (r *run) lost(err error) {
+	if err != nil {
+		r.kill(order{Protocol, err.Error()})
+	} else if !r.deadWithin(dyingGrace) {
+		r.kill(order{Protocol, "it closed a channel to its parent and lived on"})
+	}
+	r.deadWithin(killGrace)
+}
+
+// stop is the ladder: ask, close, SIGTERM, SIGKILL.
+func (r *run) stop() {
+	stop := &r.cfg.Stop
+	_ = r.control.send(wire.KindShutdown, 0, wire.Shutdown{Grace: stop.Drain})
+	if r.deadWithin(stop.Drain) {
+		return
+	}
+	r.ordered.CompareAndSwap(nil, &order{cause: StopTimeout})
+	r.control.close() // its lifeline
+	if r.deadWithin(stop.Close) {
+		return
+	}
+	_ = r.proc.SignalGroup(syscall.SIGTERM)
+	_ = r.proc.SignalGroup(syscall.SIGCONT)
+	if r.deadWithin(stop.Term) {
+		return
+	}
+	r.kill(order{cause: StopTimeout})
+	r.deadWithin(killGrace)
+}
+
+// kill ends the whole process group at once; the first reason given counts.
+func (r *run) kill(o order) {
+	r.ordered.CompareAndSwap(nil, &o)
+	_ = r.proc.SignalGroup(syscall.SIGKILL) // fails only when it is dead already
+}
+
+// ended is told by the channels, never waits.
+func (r *run) ended(err error) {
+	select {
+	case r.broken <- err:
+	default:
+	}
+}
+
+func (r *run) deadWithin(limit time.Duration) bool {
+	select {
+	case <-r.proc.Done():
+		return true
+	default:
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-r.proc.Done():
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// bury takes what the worker has left behind, fails its calls and gives
+// everything back. It returns what is to be said about the end.
+func (r *run) bury() *CrashError {
+	if !r.deadWithin(killGrace) {
+		return r.abandon()
+	}
+	r.calls.close()
+	r.transport.Drain(drainGrace) // answers that were written count
+	r.control.drain(drainGrace)
+	r.stdout.Close(drainGrace)
+	r.stderr.Close(drainGrace)
+	r.logs.close()
+	trace := string(r.page.CrashText())
+	crash := r.crash()
+	crash.Stderr, crash.Trace = r.stderr.Tail(), trace
+	crash.Exit = classify(r.proc.State(), r.ordered.Load(), trace)
+	if p := r.panicked.Load(); p != nil {
+		crash.Exit.Cause, crash.Panic = Panicked, &Panic{p.Value, p.Stack}
+	}
+	r.fail(crash)
+	r.page.Close()
+	return crash
+}
+
+// abandon lets go of a process that even SIGKILL did not end. Its descriptors
+// are closed, so that nothing it does can reach us; spawn reaps it when it dies.
+func (r *run) abandon() *CrashError {
+	r.calls.close()
+	r.transport.Close()
+	r.control.close()
+	r.stdout.Close(0)
+	r.stderr.Close(0)
+	r.logs.close()
+	crash := r.crash()
+	crash.Stderr = r.stderr.Tail()
+	crash.Exit = Exit{Cause: Unknown, Code: -1, Detail: fmt.Sprintf("it did not die within %v of SIGKILL and was abandoned", killGrace)}
+	r.fail(crash)
+	r.page.Close()
+	return crash
+}
+
+func (r *run) crash() *CrashError {
+	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n}
+	if !r.readyAt.IsZero() {
+		c.Uptime = time.Since(r.readyAt)
+	}
+	return c
+}
+
+// fail settles the calls that have no answer: those that the worker has
+// started with the crash, the others as not started.
+func (r *run) fail(crash *CrashError) {
+	started := r.page.Started()
+	var running []*call
+	for _, k := range r.calls.takeAll() {
+		if k.id > started {
+			r.calls.settle(k, &NotStartedError{Worker: r.cfg.Name, Func: k.info.Func, Reason: crash})
+			continue
+		}
+		running = append(running, k)
+		crash.Calls = append(crash.Calls, k.info)
+	}
+	for i, k := range running {
+		own := *crash
+		own.Calls = append([]CallInfo{k.info}, append(crash.Calls[:i:i], crash.Calls[i+1:]...)...)
+		r.calls.settle(k, &own)
+	}
+}
+
+// lowestLevel is the lowest of slog's levels that the logger takes.
+func lowestLevel(ctx context.Context, log *slog.Logger) int {
+	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if log.Enabled(ctx, l) {
+			return int(l)
+		}
+	}
+	return int(slog.LevelError)
+}
+
+// processName is what ps shows: the program, and which worker of it.
+func processName(worker string) string {
+	program := "worker"
+	if exe, err := os.Executable(); err == nil {
+		program = filepath.Base(exe)
+	}
+	return program + ": worker " + worker
+}

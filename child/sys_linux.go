@@ -1,0 +1,138 @@
+package child
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/internal/statuspage"
+)
+
+// pipeSize is what is asked for the call pipes' buffers: fewer wake-ups for
+// large messages. The kernel may refuse (/proc/sys/fs/pipe-max-size); then they
+// keep their 64 KiB.
+const pipeSize = 1 << 20
+
+// channels are both ends of everything between a parent and one run: in the
+// pairs, [0] is the reading and [1] the writing end; of control, [0] is ours.
+type channels struct {
+	control        [2]*os.File
+	calls, answers [2]*os.File
+	stdout, stderr [2]*os.File
+	page           *statuspage.Page
+}
+
+func openChannels() (*channels, error) {
+	ch := &channels{}
+	err := ch.open()
+	if err != nil {
+		ch.closeOurs()
+		ch.closeTheirs()
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (ch *channels) open() (err error) {
+	if ch.control, err = socketpair(); err != nil {
+		return err
+	}
+	for _, p := range []*[2]*os.File{&ch.calls, &ch.answers, &ch.stdout, &ch.stderr} {
+		if p[0], p[1], err = os.Pipe(); err != nil {
+			return err
+		}
+	}
+	grow(ch.calls[1])
+	grow(ch.answers[1])
+	ch.page, err = statuspage.New()
+	return err
+}
+
+// theirs are the worker's descriptors from 3 on; see docs/wire.md.
+func (ch *channels) theirs() []*os.File {
+	return []*os.File{ch.control[1], ch.calls[0], ch.answers[1], ch.page.File()}
+}
+
+func (ch *channels) closeTheirs() {
+	closeAll(ch.control[1], ch.calls[0], ch.answers[1], ch.stdout[1], ch.stderr[1])
+}
+
+func (ch *channels) closeOurs() {
+	closeAll(ch.control[0], ch.calls[1], ch.answers[0], ch.stdout[0], ch.stderr[0])
+	if ch.page != nil {
+		ch.page.Close()
+	}
+}
+
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+func socketpair() (pair [2]*os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return pair, os.NewSyscallError("socketpair", err)
+	}
+	return [2]*os.File{os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control of the worker")}, nil
+}
+
+func grow(f *os.File) {
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+	}
+}
+
+// writeNow writes what the kernel takes at once, which may be nothing.
+func writeNow(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := syscall.Write(int(fd), b)
+		switch err {
+		case nil:
+			return n, nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, nil
+		default:
+			return 0, os.NewSyscallError("write", err)
+		}
+	}
+}
+
+// descriptors are what a worker inherits.
+type descriptors struct{ control, calls, answers, status *os.File }
+
+// inherited takes over the worker's descriptors. They are what the protocol
+// says, or this process was not started by a parent. Programs that the worker
+// starts do not get them.
+func inherited() (d descriptors, err error) {
+	for _, want := range []struct {
+		fd   int
+		mode uint32
+		name string
+		file **os.File
+	}{
+		{fdControl, unix.S_IFSOCK, "control", &d.control},
+		{fdCalls, unix.S_IFIFO, "calls", &d.calls},
+		{fdAnswers, unix.S_IFIFO, "answers", &d.answers},
+		{fdStatus, unix.S_IFREG, "status page", &d.status},
+	} {
+		var st unix.Stat_t
+		if err := unix.Fstat(want.fd, &st); err != nil || st.Mode&unix.S_IFMT != want.mode {
+			return d, fmt.Errorf("descriptor %d is not the %s channel: the environment has %s set, but no verdigris parent has started this process", want.fd, want.name, marker)
+		}
+		unix.CloseOnExec(want.fd)
+		if want.fd == fdControl { // read in the runtime's poller, by a goroutine; calls are read on a thread of their own
+			if err := unix.SetNonblock(want.fd, true); err != nil {
+				return d, os.NewSyscallError("fcntl", err)
+			}
+		}
+		*want.file = os.NewFile(uintptr(want.fd), want.name)
+	}
+	return d, nil
+}

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package child
+
+import (
+	"os"
+
+	"github.com/verdigris-go/verdigris/internal/spawn"
+	"github.com/verdigris-go/verdigris/internal/statuspage"
+)
+
+// channels cannot be opened on this system: there are no worker processes.
+type channels struct {
+	control, calls, answers, stdout, stderr [2]*os.File
+	page                                    *statuspage.Page
+}
+
+func openChannels() (*channels, error) { return nil, spawn.ErrUnsupported }
+
+func (*channels) theirs() []*os.File { return nil }
+func (*channels) closeTheirs()       {}
+func (*channels) closeOurs()         {}
+
+func writeNow(uintptr, []byte) (int, error) { return 0, spawn.ErrUnsupported }
+
+type descriptors struct{ control, calls, answers, status *os.File }
+
+func inherited() (descriptors, error) { return descriptors{}, spawn.ErrUnsupported }

@@ -1,0 +1,116 @@
+package child
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// Transport carries call frames between this process and one run of a worker.
+// How it writes and how it reads is its own business: another implementation
+// can let the waiting callers read, or pass large bodies through shared memory,
+// and nothing else changes.
+type Transport interface {
+	// Enqueue hands over one whole call frame without waiting; frames leave in the
+	// order in which they were enqueued. reusable says that the frame's memory is
+	// the caller's again. An error means that the worker cannot be reached any more.
+	Enqueue(frame []byte) (reusable bool, err error)
+	// Flush sees to it that what has been enqueued is written, and never waits for
+	// the worker. crowd says that other calls are on their way too.
+	Flush(crowd bool)
+	// Wait returns when done is closed, or when cancel is.
+	Wait(done, cancel <-chan struct{})
+	// Drain delivers what the worker had written before its death, for at most
+	// the given time (somebody else may hold the other end open), and then ends.
+	Drain(limit time.Duration)
+	// Close ends both directions at once. Nothing is delivered after it has returned.
+	Close()
+}
+
+// A receiver takes what a transport brings: deliver is called for one frame
+// after the other, the body being valid until it returns; an error from it ends
+// the reading. ended is called when a direction has ended: with nil at the end
+// of the stream, else with what was wrong. It may be called more than once, and
+// must not wait.
+type receiver struct {
+	deliver func(wire.Frame) error
+	ended   func(error)
+}
+
+// pipes is the portable transport: one pipe each way, a reader goroutine, and
+// writes that are combined. Measured against a socketpair it has half the round
+// trip for small messages.
+type pipes struct {
+	out  *outbox
+	in   *os.File
+	to   receiver
+	gone chan struct{} // closed when the reader has ended
+}
+
+func newPipes(out, in *os.File, limit int, to receiver) (*pipes, error) {
+	box, err := newOutbox(out, to.ended)
+	if err != nil {
+		return nil, err
+	}
+	p := &pipes{out: box, in: in, to: to, gone: make(chan struct{})}
+	go p.read(wire.NewReader(in, limit))
+	return p, nil
+}
+
+func (p *pipes) Enqueue(frame []byte) (bool, error) {
+	return len(frame) <= smallFrame, p.out.enqueue(frame)
+}
+
+func (p *pipes) Flush(crowd bool) { p.out.flush(crowd) }
+
+func (p *pipes) Wait(done, cancel <-chan struct{}) {
+	select {
+	case <-done:
+	case <-cancel:
+	}
+}
+
+func (p *pipes) read(r *wire.Reader) {
+	defer close(p.gone)
+	p.to.ended(p.loop(r))
+}
+
+func (p *pipes) loop(r *wire.Reader) error {
+	for {
+		f, err := r.Next()
+		if err != nil {
+			return streamEnd(err)
+		}
+		if err := f.Check(wire.Calls, wire.ToParent); err != nil {
+			return err
+		}
+		if err := p.to.deliver(f); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *pipes) Drain(limit time.Duration) {
+	p.in.SetReadDeadline(time.Now().Add(limit)) // wall time would not do: Go uses its monotonic part
+	<-p.gone
+	p.Close()
+}
+
+func (p *pipes) Close() {
+	p.out.close()
+	p.in.Close()
+	<-p.gone
+}
+
+// streamEnd tells a broken protocol from a stream that has just ended: at a
+// death it may end anywhere, also within a frame, which then counts for nothing.
+func streamEnd(err error) error {
+	var protocol *wire.ProtocolError
+	var size *wire.SizeError
+	if errors.As(err, &protocol) || errors.As(err, &size) {
+		return err
+	}
+	return nil
+}

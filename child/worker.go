@@ -1,0 +1,315 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/verdigris-go/verdigris/internal/spawn"
+	"github.com/verdigris-go/verdigris/internal/statuspage"
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// The worker's descriptors, see docs/wire.md.
+const (
+	fdControl = 3 + iota
+	fdCalls
+	fdAnswers
+	fdStatus
+)
+
+// worker is the other side of a run: this process, seen from inside.
+type worker struct {
+	control *controlOut
+	answers *answers
+	marker  *statuspage.Marker
+	setup   wire.Setup
+	state   any
+
+	mu       sync.Mutex
+	running  map[uint64]context.CancelCauseFunc // the calls that run
+	canceled map[uint64]error                   // cancels of calls that have not been started yet
+	seen     uint64                             // highest id taken from the call channel
+	stopping bool                               // shutdown has come: nothing is started any more
+	idle     *sync.Cond                         // signalled when a call ends
+}
+
+// serveParent is the life of a worker. It returns nil after an orderly stop.
+func serveParent() error {
+	files, err := inherited()
+	if err != nil {
+		return err
+	}
+	// Whoever signals the whole group (Ctrl-C, systemd) means the parent, which
+	// then stops its workers in order.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+	_ = spawn.SetName("worker") // only for people; setup has no better one
+
+	w := &worker{running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
+	w.idle = sync.NewCond(&w.mu)
+	w.control = newControlOut(files.control)
+	if err := w.openPage(files.status); err != nil {
+		return err
+	}
+	reader := wire.NewReader(files.control, wire.ControlLimit)
+	if err := w.greet(reader); err != nil {
+		return err
+	}
+	slog.SetDefault(slog.New(newLogHandler(w.control, slog.Level(w.setup.LogLevel))))
+	go w.obey(reader)
+	if err := w.open(); err != nil {
+		return nil // the parent knows why, and ends us
+	}
+	w.answers = &answers{file: files.answers, limit: w.setup.Limit}
+	return w.serve(files.calls)
+}
+
+// openPage gives the parent its view on what has been started, and the runtime
+// a place for its last words that nobody else writes to.
+func (w *worker) openPage(f *os.File) (err error) {
+	if w.marker, err = statuspage.Open(f); err != nil {
+		return err
+	}
+	crash, err := w.marker.CrashFile()
+	if err != nil {
+		return err
+	}
+	return debug.SetCrashOutput(crash, debug.CrashOptions{})
+}
+
+// greet says who we are and learns what the parent wants.
+func (w *worker) greet(r *wire.Reader) error {
+	hello := wire.Hello{PID: os.Getpid(), Language: runtime.Version(), Capabilities: []string{wire.CapStatusPage}}
+	hello.Build, _ = spawn.BuildID() // without one, only a parent that asks for it refuses us
+	for _, f := range functions.all() {
+		hello.Functions = append(hello.Functions, wire.Function{Name: f.name, In: f.in, Out: f.out, State: f.state})
+	}
+	if err := w.control.send(wire.KindHello, 0, hello); err != nil {
+		return err
+	}
+	f, err := r.Next()
+	if err != nil {
+		return fmt.Errorf("no setup from the parent: %w", err)
+	}
+	if f.Kind != wire.KindSetup {
+		return fmt.Errorf("a %v from the parent where a setup belongs", f.Kind)
+	}
+	w.setup, err = wire.ParseSetup(f.Body)
+	return err
+}
+
+// open opens the state and reports the outcome.
+func (w *worker) open() error {
+	state, stack, err := w.openState()
+	if err == nil {
+		w.state = state
+		return w.control.send(wire.KindReady, 0, wire.Ready{})
+	}
+	failed := wire.StartFailed{Message: err.Error(), Codes: codesOf(err), Stack: stack}
+	_ = w.control.send(wire.KindStartFailed, 0, failed)
+	w.control.flush(time.Second)
+	return err
+}
+
+func (w *worker) openState() (state any, stack string, err error) {
+	if w.setup.State == "" {
+		return nil, "", nil
+	}
+	t, ok := states.get([]byte(w.setup.State))
+	if !ok {
+		return nil, "", fmt.Errorf("this binary does not define the state %q", w.setup.State)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			stack, err = string(debug.Stack()), fmt.Errorf("opening the state %q panicked: %v", t.name, v)
+		}
+	}()
+	if state, err = t.open(context.Background(), w.setup.StateInput); err != nil {
+		err = fmt.Errorf("opening the state %q: %w", t.name, err)
+	}
+	return state, "", err
+}
+
+// obey takes the parent's control frames. When the channel ends, the parent is
+// gone, and so are we.
+func (w *worker) obey(r *wire.Reader) {
+	for {
+		f, err := r.Next()
+		if err == nil {
+			err = f.Check(wire.Control, wire.ToWorker)
+		}
+		if err != nil {
+			os.Exit(exitOrphan)
+		}
+		switch f.Kind {
+		case wire.KindPing:
+			_ = w.control.frame(wire.AppendFrame(nil, wire.KindPong, f.ID, nil))
+		case wire.KindCancel:
+			if c, err := wire.ParseCancel(f.Body); err == nil {
+				w.cancel(f.ID, c.Reason)
+			}
+		case wire.KindShutdown:
+			go w.shutdown()
+		}
+	}
+}
+
+// cancel ends the context of a call; one that has not been started yet never will be.
+func (w *worker) cancel(id uint64, reason wire.CancelReason) {
+	cause := context.Canceled
+	if reason == wire.DeadlineExceeded {
+		cause = context.DeadlineExceeded
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if stop := w.running[id]; stop != nil {
+		stop(cause)
+	} else if id > w.seen {
+		w.canceled[id] = cause
+	}
+}
+
+// shutdown lets what runs finish, closes the state and goes. The parent's
+// ladder bounds it.
+func (w *worker) shutdown() {
+	signal.Reset(syscall.SIGTERM)
+	w.mu.Lock()
+	w.stopping = true
+	for len(w.running) > 0 {
+		w.idle.Wait()
+	}
+	w.mu.Unlock()
+	reason := "shutdown"
+	if err := w.closeState(); err != nil {
+		reason = "shutdown; closing the state: " + err.Error()
+		slog.Error("closing the state failed", "state", w.setup.State, "error", err)
+	}
+	_ = w.control.send(wire.KindGoodbye, 0, wire.Goodbye{Reason: reason})
+	w.control.flush(time.Second)
+	os.Exit(0)
+}
+
+func (w *worker) closeState() (err error) {
+	if w.setup.State == "" {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	t, _ := states.get([]byte(w.setup.State))
+	return t.close(w.state)
+}
+
+// serve takes calls in the order of their arrival, Concurrency of them at once.
+// With one at a time it runs them on this very thread, which never changes: no
+// goroutine has to be woken, and C libraries with thread affinity feel at home.
+func (w *worker) serve(calls *os.File) error {
+	runtime.LockOSThread()
+	slots := make(chan struct{}, w.setup.Concurrency)
+	r := wire.NewReader(calls, w.setup.Limit)
+	for {
+		f, err := r.Next()
+		if err == nil {
+			err = f.Check(wire.Calls, wire.ToWorker)
+		}
+		if errors.Is(err, io.EOF) {
+			select {} // the parent has closed it: obey decides what follows
+		}
+		if err != nil {
+			return fmt.Errorf("the parent broke the protocol: %w", err)
+		}
+		if w.setup.Concurrency == 1 {
+			w.handle(f.ID, f.Body)
+			continue
+		}
+		slots <- struct{}{}
+		body := append([]byte(nil), f.Body...)
+		go func() {
+			defer func() { <-slots }()
+			w.handle(f.ID, body)
+		}()
+	}
+}
+
+// handle runs one call and writes its answer.
+func (w *worker) handle(id uint64, body []byte) {
+	call, err := wire.ParseCall(body)
+	if err != nil {
+		w.answers.fail(id, err)
+		return
+	}
+	f, known := functions.get(call.Func)
+	if !known {
+		w.answers.fail(id, fmt.Errorf("this binary does not define the function %q", call.Func))
+		return
+	}
+	ctx, done, err := w.start(id, call)
+	if err != nil {
+		w.answers.fail(id, err)
+		return
+	}
+	defer done()
+	defer w.recovers(id)
+	w.answers.call(ctx, id, f, w.state, call.Input)
+}
+
+// start marks the call as started and makes its context, unless it was
+// cancelled before, or the worker is stopping: then it never returns, and the
+// parent sees that the call was not started.
+func (w *worker) start(id uint64, call wire.Call) (context.Context, func(), error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.stopping {
+		w.idle.Wait() // for ever: shutdown ends the process
+	}
+	w.seen = max(w.seen, id)
+	if cause, ok := w.canceled[id]; ok {
+		delete(w.canceled, id)
+		return nil, nil, cause
+	}
+	ctx, cancel := handlerContext(call)
+	w.running[id] = cancel
+	w.marker.Start(id)
+	return ctx, func() {
+		cancel(nil)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.running, id)
+		w.idle.Broadcast()
+	}, nil
+}
+
+// handlerContext makes the context in which a call's function runs: what has
+// come along with the call, and nothing else of the caller's context.
+func handlerContext(call wire.Call) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(withAllMeta(context.Background(), call.Meta))
+	if call.Timeout <= 0 {
+		return ctx, cancel
+	}
+	ctx, stop := context.WithTimeout(ctx, call.Timeout)
+	return ctx, func(cause error) { cancel(cause); stop() }
+}
+
+// recovers turns a panic in a handler into a report and the end of the worker:
+// what the panic has left behind cannot be trusted with another call.
+func (w *worker) recovers(id uint64) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	body := wire.PanicBody{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
+	w.answers.panics(id, body)
+	w.control.flush(100 * time.Millisecond)
+	os.Exit(exitPanic)
+}

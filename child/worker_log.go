@@ -1,0 +1,166 @@
+package child
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// controlOut is the worker's end of the control channel's way to the parent. A
+// goroutine writes what is queued. Log records are dropped, and counted, when
+// the parent does not keep up; nothing else is, and nothing waits.
+type controlOut struct {
+	file *os.File
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	buf     []byte
+	writing bool
+	dropped uint64 // log records since the last one that was queued
+}
+
+const maxLogBacklog = 1 << 20 // bytes
+
+func newControlOut(f *os.File) *controlOut {
+	c := &controlOut{file: f}
+	c.changed = sync.NewCond(&c.mu)
+	go c.write()
+	return c
+}
+
+func (c *controlOut) write() {
+	var batch []byte
+	for {
+		c.mu.Lock()
+		c.writing = false
+		c.changed.Broadcast()
+		for len(c.buf) == 0 {
+			c.changed.Wait()
+		}
+		batch, c.buf, c.writing = c.buf, batch[:0], true
+		c.mu.Unlock()
+		if _, err := c.file.Write(batch); err != nil {
+			os.Exit(exitOrphan)
+		}
+	}
+}
+
+// frame queues a whole frame.
+func (c *controlOut) frame(frame []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf = append(c.buf, frame...)
+	c.changed.Broadcast()
+	return nil
+}
+
+// send queues a frame with a body.
+func (c *controlOut) send(k wire.Kind, id uint64, body interface {
+	Append([]byte) ([]byte, error)
+}) error {
+	frame, err := body.Append(wire.Begin(nil, k, id))
+	if err == nil {
+		err = wire.End(frame, 0, wire.ControlLimit)
+	}
+	if err != nil {
+		return err
+	}
+	return c.frame(frame)
+}
+
+// log queues a log record, unless too much is queued already.
+func (c *controlOut) log(l wire.Log) {
+	c.mu.Lock()
+	l.Dropped = c.dropped
+	full := len(c.buf) > maxLogBacklog
+	c.mu.Unlock()
+	if !full {
+		frame := l.Append(wire.Begin(nil, wire.KindLog, 0))
+		if wire.End(frame, 0, wire.ControlLimit) == nil && c.frame(frame) == nil {
+			c.forget(l.Dropped)
+			return
+		}
+	}
+	c.mu.Lock()
+	c.dropped++
+	c.mu.Unlock()
+}
+
+func (c *controlOut) forget(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropped -= min(n, c.dropped)
+}
+
+// flush waits until everything queued is written, at most the given time.
+func (c *controlOut) flush(limit time.Duration) {
+	over := false
+	timer := time.AfterFunc(limit, func() {
+		c.mu.Lock()
+		over = true
+		c.changed.Broadcast()
+		c.mu.Unlock()
+	})
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !over && (c.writing || len(c.buf) > 0) {
+		c.changed.Wait()
+	}
+}
+
+// logHandler is the worker's default slog handler: its records become records
+// of the parent's logger.
+type logHandler struct {
+	out    *controlOut
+	level  slog.Level
+	scopes []scope // what WithGroup and WithAttrs have added, outermost first
+}
+
+// scope is the name of a group, or attributes.
+type scope struct {
+	group string
+	attrs []slog.Attr
+}
+
+func newLogHandler(out *controlOut, level slog.Level) *logHandler {
+	return &logHandler{out: out, level: level}
+}
+
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.with(scope{attrs: attrs}) }
+
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return h.with(scope{group: name})
+}
+
+func (h *logHandler) with(s scope) *logHandler {
+	return &logHandler{h.out, h.level, append(slices.Clip(h.scopes), s)}
+}
+
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	var attrs []slog.Attr
+	r.Attrs(func(a slog.Attr) bool { attrs = append(attrs, a); return true })
+	for _, s := range slices.Backward(h.scopes) {
+		switch {
+		case s.group == "":
+			attrs = append(slices.Clone(s.attrs), attrs...)
+		case len(attrs) > 0:
+			attrs = []slog.Attr{{Key: s.group, Value: slog.GroupValue(attrs...)}}
+		}
+	}
+	if key := Key(ctx); key != "" {
+		attrs = append(attrs, slog.String("key", key))
+	}
+	h.out.log(wire.Log{Time: r.Time, Level: r.Level, Message: r.Message, Attrs: attrs})
+	return nil
+}
