@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -172,6 +173,9 @@ func (c *Config) environ() []string {
 		} else if value, ok := os.LookupEnv(v); ok {
 			env = append(env, v+"="+value)
 		}
+	}
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GORACE=") }) {
+		env = append(env, "GORACE=atexit_sleep_ms=0") // or a worker built with -race takes a second to end
 	}
 	return env
 }

@@ -37,15 +37,15 @@ func (c CallInfo) String() string {
 // a signal, a panic, an exit of any status, or because it had to be killed. A
 // call gets it when its function had been started; Process.Serve returns it.
 type CrashError struct {
-	Worker string     // Config.Name
-	PID    int        //
-	Run    uint64     // which life of the worker, from 1
+	Worker string        // Config.Name
+	PID    int           //
+	Run    uint64        // which life of the worker, from 1
 	Uptime time.Duration // from ready to death; 0 when it never became ready
-	Exit   Exit       // how it ended
-	Calls  []CallInfo // what it was running; in a call's own error, that call comes first
-	Panic  *Panic     // the panic in a handler, when that was the cause
-	Stderr string     // the last lines it wrote to stderr
-	Trace  string     // the crash report of its Go runtime, on a descriptor of its own, when there is one
+	Exit   Exit          // how it ended
+	Calls  []CallInfo    // what it was running; in a call's own error, that call comes first
+	Panic  *Panic        // the panic in a handler, when that was the cause
+	Stderr string        // the last lines it wrote to stderr
+	Trace  string        // the crash report of its Go runtime, on a descriptor of its own, when there is one
 }
 
 // Panic is what a handler panicked with.

@@ -15,19 +15,19 @@ type Cause uint8
 
 // The causes. What we did ourselves comes before what the worker's exit shows.
 const (
-	Unknown       Cause = iota // somebody else in this process reaped it
-	Exited                     // it called exit, with any status
-	Segfault                   // SIGSEGV or SIGBUS, in C or in Go
-	Aborted                    // SIGABRT: abort(), an assertion
-	Panicked                   // a Go panic: in a handler, or in a goroutine it started
-	Fatal                      // a fatal error of the Go runtime: concurrent map writes, stack overflow, out of memory
-	Signaled                   // another signal ended it
-	Killed                     // SIGKILL that we did not send: the kernel's OOM killer, or somebody
-	Deadline                   // killed by us: a call's time and its grace were over
-	Canceled                   // killed by us: its caller had gone, and OnCancel is Kill
-	Protocol                   // killed by us: it sent what no worker may send
-	StopTimeout                // killed by us: it did not stop in time
-	Ordered                    // killed by us: Kill was called
+	Unknown     Cause = iota // somebody else in this process reaped it
+	Exited                   // it called exit, with any status
+	Segfault                 // SIGSEGV or SIGBUS, in C or in Go
+	Aborted                  // SIGABRT: abort(), an assertion
+	Panicked                 // a Go panic: in a handler, or in a goroutine it started
+	Fatal                    // a fatal error of the Go runtime: concurrent map writes, stack overflow, out of memory
+	Signaled                 // another signal ended it
+	Killed                   // SIGKILL that we did not send: the kernel's OOM killer, or somebody
+	Deadline                 // killed by us: a call's time and its grace were over
+	Canceled                 // killed by us: its caller had gone, and OnCancel is Kill
+	Protocol                 // killed by us: it sent what no worker may send
+	StopTimeout              // killed by us: it did not stop in time
+	Ordered                  // killed by us: Kill was called
 )
 
 var causeWords = [...]string{

@@ -40,10 +40,10 @@ type run struct {
 	stderr    *output.Drain
 
 	born, readyAt time.Time
-	unknown       map[string]string            // functions that a separate binary cannot run, and why
-	ordered       atomic.Pointer[order]        // the first kill this side decided on
+	unknown       map[string]string              // functions that a separate binary cannot run, and why
+	ordered       atomic.Pointer[order]          // the first kill this side decided on
 	panicked      atomic.Pointer[wire.PanicBody] // what the worker reported before it went
-	broken        chan error                   // a channel has ended (nil), or the protocol was broken
+	broken        chan error                     // a channel has ended (nil), or the protocol was broken
 }
 
 // startRun brings a worker up: spawn, handshake, state. started is told as soon
