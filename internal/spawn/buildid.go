@@ -17,10 +17,10 @@ const (
 // Type of the note that carries the build id, with the owner "Go".
 const goBuildIDNote = 4
 
-var (
-	errNotELF    = errors.New("not an ELF file")
-	errNoBuildID = errors.New("the program has no Go build id; it was linked with -buildid= or is not a Go program")
-)
+// ErrNoBuildID is what BuildID wraps for a program without one.
+var ErrNoBuildID = errors.New("the program has no Go build id; it was linked with -buildid= or is not a Go program")
+
+var errNotELF = errors.New("not an ELF file")
 
 // readBuildID finds the build id note in the first part of an ELF file.
 //
@@ -44,7 +44,7 @@ func readBuildID(r io.ReaderAt) (string, error) {
 			return id, nil
 		}
 	}
-	return "", errNoBuildID
+	return "", ErrNoBuildID
 }
 
 func byteOrder(head []byte) (binary.ByteOrder, error) {

@@ -7,6 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// toGroup makes the kernel (6.9 or later) send a signal to the group that the
+// process leads. It is a variable so that a test can play an older kernel.
+var toGroup = unix.PIDFD_SIGNAL_PROCESS_GROUP
+
 // Signal sends a signal to the process alone. After its death it returns
 // os.ErrProcessDone, or nil as long as the dead process has not been reaped.
 func (p *Process) Signal(sig syscall.Signal) error {
@@ -21,7 +25,7 @@ func (p *Process) SignalGroup(sig syscall.Signal) error {
 	if p.reaped {
 		return os.ErrProcessDone
 	}
-	err := p.send(sig, unix.PIDFD_SIGNAL_PROCESS_GROUP)
+	err := p.send(sig, toGroup)
 	if err == unix.EINVAL { // before Linux 6.9; the number is still ours, since nobody has reaped it
 		err = done(unix.Kill(-p.pid, sig))
 	}

@@ -46,7 +46,7 @@ func (p *Process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stolen := p.isGone()
-	err := p.send(unix.SIGKILL, unix.PIDFD_SIGNAL_PROCESS_GROUP)
+	err := p.send(unix.SIGKILL, toGroup)
 	if err == unix.EINVAL && !stolen {
 		unix.Kill(-p.pid, unix.SIGKILL)
 	}
