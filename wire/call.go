@@ -30,16 +30,24 @@ type Call struct {
 }
 
 // AppendCallHead appends the body of a call frame up to its input; the caller appends the input, one CBOR item, next.
-// A timeout of zero or less is sent as "no limit": a call whose time is up must not be sent at all. A name or meta
-// beyond the limits is a [*SizeError], text that is not UTF-8 an [*EncodeError]; dst is then returned as it was.
+// A negative timeout is sent as one nanosecond: a call whose time is already up never becomes one without limit. A name
+// or meta beyond the limits is a [*SizeError], text that is not UTF-8 an [*EncodeError]; dst is then returned as it was.
 func AppendCallHead(dst []byte, fn string, timeout time.Duration, meta map[string]string) ([]byte, error) {
 	if err := checkCallHead(fn, meta); err != nil {
 		return dst, err
 	}
 	dst = appendHead(dst, majorArray, 4)
 	dst = appendText(dst, fn)
-	dst = appendHead(dst, majorUint, uint64(max(timeout, 0)))
+	dst = appendUint(dst, sentTimeout(timeout))
 	return appendMeta(dst, meta), nil
+}
+
+// sentTimeout is the timeout as it stands on the wire, where zero means that there is none.
+func sentTimeout(d time.Duration) uint64 {
+	if d < 0 {
+		return 1
+	}
+	return uint64(d)
 }
 
 // checkCallHead holds fn and meta against the limits.
@@ -61,6 +69,7 @@ func checkCallHead(fn string, meta map[string]string) error {
 	return nil
 }
 
+// checkText holds one text of a call's head against its limit.
 func checkText(what, s string, limit int) error {
 	if len(s) > limit {
 		return &SizeError{KindCall, what, uint64(len(s)), limit}
@@ -74,13 +83,13 @@ func checkText(what, s string, limit int) error {
 // ParseCall takes a call's body apart. The input is returned as it is: one item is promised only once the function's
 // codec has decoded it. The error is a [*DecodeError].
 func ParseCall(body []byte) (Call, error) {
-	c := cursor{rest: body}
+	c := newCursor(body)
 	c.array(4, "a call: an array of 4")
 	call := Call{Func: c.text(MaxName, "function name"), Timeout: c.duration("timeout"), Meta: c.meta()}
-	call.Input, c.rest = c.rest, nil
-	if c.err == nil && len(call.Input) == 0 {
+	if len(c.rest) == 0 {
 		c.fail(errTruncated)
 	}
+	call.Input, c.rest = c.rest, nil
 	if err := c.end(KindCall); err != nil {
 		return Call{}, err
 	}

@@ -3,40 +3,157 @@ package wire
 import (
 	"bytes"
 	"reflect"
+	"sync"
+	"unicode/utf8"
 )
 
-// Codec turns values of one type into CBOR items and back.
-type Codec[T any] struct {
-	sig string
+// Codec turns values of one type into CBOR items and back. Make it with [CodecFor]; the zero Codec cannot be used.
+//
+// A Codec may be used by any number of goroutines at once.
+type Codec[T any] struct{ plan *plan }
+
+// plan is what is known about a type once and for all.
+type plan struct {
+	name      string
+	signature string
+	check     checker   // nil: every value can be carried
+	boxes     sync.Pool // *T, so that neither encoding nor decoding has to allocate one
 }
 
-// CodecFor returns the codec of T, or a [*TypeError].
+// CodecFor returns the codec of T, or a [*TypeError] if values of T would not come out the same on the other side.
 func CodecFor[T any]() (Codec[T], error) {
-	return Codec[T]{}, CheckType(reflect.TypeFor[T]())
+	t := reflect.TypeFor[T]()
+	signature, err := signatureOf(t)
+	if err != nil {
+		return Codec[T]{}, err
+	}
+	p := &plan{name: t.String(), signature: signature, check: checkerOf(t)}
+	p.boxes.New = func() any { return new(T) }
+	return Codec[T]{p}, nil
 }
 
-// Append appends v as one CBOR item. The error is an [*EncodeError]; dst is then returned as it was.
+// Signature describes T as it is on the wire, in at most 256 bytes; types with the same signature have the same
+// encodings. Separate binaries compare it in the handshake. docs/wire.md has the grammar.
+func (c Codec[T]) Signature() string { return c.plan.signature }
+
+// Append appends v as one CBOR item. A value that the other side would refuse is an [*EncodeError]; dst is then
+// returned as it was.
+//
+// Methods by which v encodes itself run on the calling goroutine; their panics are not recovered.
 func (c Codec[T]) Append(dst []byte, v T) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
-	if err := shared().enc.MarshalToBuffer(&v, buf); err != nil {
-		return dst, &EncodeError{reflect.TypeFor[T]().String(), err}
+	var err error
+	out := dst
+	switch p := any(&v).(type) {
+	case *[]byte:
+		return appendBytes(dst, *p), nil
+	case *string:
+		if !utf8.ValidString(*p) {
+			return dst, &EncodeError{c.plan.name, errUTF8}
+		}
+		return appendText(dst, *p), nil
+	default:
+		box := c.plan.boxes.Get().(*T)
+		*box = v
+		out, err = c.plan.encode(dst, box)
+		c.release(box)
 	}
-	return buf.Bytes(), nil
+	return out, err
 }
 
-// Decode takes a value out of a body that is exactly one CBOR item. The value never aliases body. The error is a
-// [*DecodeError].
-func (c Codec[T]) Decode(body []byte) (T, error) {
-	var v T
-	if err := shared().dec.Unmarshal(body, &v); err != nil {
-		var zero T
-		return zero, &DecodeError{reflect.TypeFor[T]().String(), err}
+// Decode takes a value out of a body that is exactly one CBOR item. Every byte is checked before it is believed, and the
+// value never aliases body. The error is a [*DecodeError].
+func (c Codec[T]) Decode(body []byte) (v T, err error) {
+	switch p := any(&v).(type) {
+	case *[]byte:
+		*p, err = decodeBytes(body)
+	case *string:
+		*p, err = decodeString(body)
+	default:
+		box := c.plan.boxes.Get().(*T)
+		if err = decode(body, box); err == nil {
+			v = *box
+		}
+		c.release(box)
 	}
-	return v, nil
+	if err != nil {
+		err = &DecodeError{c.plan.name, err}
+	}
+	return v, err
 }
 
-// Signature describes T as it is on the wire.
-func (c Codec[T]) Signature() string { return c.sig }
+// release clears a box, so that it keeps nothing alive and gives nothing away, and puts it back.
+func (c Codec[T]) release(box *T) {
+	var zero T
+	*box = zero
+	c.plan.boxes.Put(box)
+}
 
-// CheckType reports why values of type t would not survive the way to another process, as a [*TypeError].
-func CheckType(t reflect.Type) error { return nil }
+// encode appends the value that ptr points to and checks the result by the receiver's rules.
+func (p *plan) encode(dst []byte, ptr any) ([]byte, error) {
+	if p.check != nil {
+		if err := p.check(reflect.ValueOf(ptr).Elem(), 0); err != nil {
+			return dst, &EncodeError{p.name, err}
+		}
+	}
+	out, err := appendValue(dst, ptr)
+	if err == nil {
+		err = valid(out[len(dst):])
+	}
+	if err != nil {
+		return dst, &EncodeError{p.name, err}
+	}
+	return out, nil
+}
+
+// decode checks body and decodes it into the value that ptr points to.
+func decode(body []byte, ptr any) error {
+	if err := valid(body); err != nil {
+		return err
+	}
+	return shared().dec.Unmarshal(body, ptr)
+}
+
+// buffers are the shells by which the CBOR library appends to a slice of ours.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// appendValue appends what v points to, without a check.
+func appendValue(dst []byte, v any) ([]byte, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	*buf = *bytes.NewBuffer(dst)
+	err := shared().enc.MarshalToBuffer(v, buf)
+	out := buf.Bytes()
+	*buf = bytes.Buffer{}
+	buffers.Put(buf)
+	return out, err
+}
+
+// appendBytes appends a byte string, or null for a nil slice.
+func appendBytes(dst, b []byte) []byte {
+	if b == nil {
+		return append(dst, itemNull)
+	}
+	return append(appendHead(dst, majorBytes, uint64(len(b))), b...)
+}
+
+// decodeBytes takes a copy of the one byte string that body is; null is a nil slice.
+func decodeBytes(body []byte) ([]byte, error) {
+	c := newCursor(body)
+	if c.null() {
+		return nil, c.done()
+	}
+	b := c.take(c.expect(majorBytes, "a byte string"))
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	return append(make([]byte, 0, len(b)), b...), nil
+}
+
+// decodeString takes the one text string that body is. Null is the empty text, as the CBOR library has it.
+func decodeString(body []byte) (string, error) {
+	c := newCursor(body)
+	if c.null() {
+		return "", c.done()
+	}
+	s := c.text(len(body), "a text string")
+	return string(s), c.done()
+}

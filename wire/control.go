@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -38,8 +37,7 @@ func (c Cancel) Append(dst []byte) ([]byte, error) { return appendControl(dst, K
 
 // ParseCancel takes the body of a cancel frame apart. The error is a [*DecodeError].
 func ParseCancel(body []byte) (Cancel, error) {
-	var c Cancel
-	return c, parseControl(body, KindCancel, &c, nil)
+	return parseControl[Cancel](body, KindCancel, nil)
 }
 
 // Shutdown tells the worker to finish the calls it has begun and to go.
@@ -54,8 +52,7 @@ func (s Shutdown) Append(dst []byte) ([]byte, error) {
 
 // ParseShutdown takes the body of a shutdown frame apart. The error is a [*DecodeError].
 func ParseShutdown(body []byte) (Shutdown, error) {
-	var s Shutdown
-	return s, parseControl(body, KindShutdown, &s, func() error { return s.check() })
+	return parseControl(body, KindShutdown, Shutdown.check)
 }
 
 func (s Shutdown) check() error {
@@ -78,35 +75,40 @@ func (g Goodbye) Append(dst []byte) ([]byte, error) {
 
 // ParseGoodbye takes the body of a goodbye frame apart. The error is a [*DecodeError].
 func ParseGoodbye(body []byte) (Goodbye, error) {
-	var g Goodbye
-	return g, parseControl(body, KindGoodbye, &g, func() error { return within("reason", g.Reason, MaxMessage) })
+	return parseControl(body, KindGoodbye, Goodbye.check)
 }
 
+func (g Goodbye) check() error { return within("reason", g.Reason, MaxMessage) }
+
 // appendControl appends v, the body of a control frame, unless its check has failed.
-func appendControl(dst []byte, k Kind, v any, err error) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
+func appendControl(dst []byte, k Kind, v any, failed error) ([]byte, error) {
+	out, err := dst, failed
 	if err == nil {
-		err = shared().enc.MarshalToBuffer(v, buf)
+		out, err = appendValue(dst, v)
+	}
+	if err == nil {
+		err = valid(out[len(dst):])
 	}
 	if err != nil {
 		return dst, &EncodeError{k.String(), err}
 	}
-	return buf.Bytes(), nil
+	return out, nil
 }
 
-// parseControl decodes the body of a control frame into v and then checks it.
-func parseControl(body []byte, k Kind, v any, check func() error) error {
+// parseControl decodes the body of a control frame and then checks it.
+func parseControl[T any](body []byte, k Kind, check func(T) error) (T, error) {
+	var v, zero T
 	err := valid(body)
 	if err == nil {
-		err = shared().control.Unmarshal(body, v)
+		err = shared().control.Unmarshal(body, &v)
 	}
 	if err == nil && check != nil {
-		err = check()
+		err = check(v)
 	}
 	if err != nil {
-		return &DecodeError{k.String(), err}
+		return zero, &DecodeError{k.String(), err}
 	}
-	return nil
+	return v, nil
 }
 
 // within checks the length of one text.

@@ -48,8 +48,7 @@ func (h Hello) Append(dst []byte) ([]byte, error) {
 
 // ParseHello takes the body of a hello frame apart. The error is a [*DecodeError].
 func ParseHello(body []byte) (Hello, error) {
-	var h Hello
-	return h, parseControl(body, KindHello, &h, func() error { return h.check() })
+	return parseControl(body, KindHello, Hello.check)
 }
 
 // Negotiate returns the protocol version to use with this worker, or a [*VersionError].
@@ -82,8 +81,7 @@ func (s Setup) Append(dst []byte) ([]byte, error) {
 
 // ParseSetup takes the body of a setup frame apart. The error is a [*DecodeError].
 func ParseSetup(body []byte) (Setup, error) {
-	var s Setup
-	return s, parseControl(body, KindSetup, &s, func() error { return s.check() })
+	return parseControl(body, KindSetup, Setup.check)
 }
 
 // Ready says that the worker has opened its state and takes calls. It has no fields yet.
@@ -94,8 +92,7 @@ func (r Ready) Append(dst []byte) ([]byte, error) { return appendControl(dst, Ki
 
 // ParseReady takes the body of a ready frame apart. The error is a [*DecodeError].
 func ParseReady(body []byte) (Ready, error) {
-	var r Ready
-	return r, parseControl(body, KindReady, &r, nil)
+	return parseControl[Ready](body, KindReady, nil)
 }
 
 // StartFailed says that the worker cannot start and will end.
@@ -114,8 +111,7 @@ func (f StartFailed) Append(dst []byte) ([]byte, error) {
 
 // ParseStartFailed takes the body of a start-failed frame apart. The error is a [*DecodeError].
 func ParseStartFailed(body []byte) (StartFailed, error) {
-	var f StartFailed
-	return f, parseControl(body, KindStartFailed, &f, func() error { return f.check() })
+	return parseControl(body, KindStartFailed, StartFailed.check)
 }
 
 func (h Hello) check() error {

@@ -25,7 +25,7 @@ func (e ErrorBody) Append(dst []byte) []byte {
 
 // ParseError takes the body of an error frame apart. The error is a [*DecodeError].
 func ParseError(body []byte) (ErrorBody, error) {
-	c := cursor{rest: body}
+	c := newCursor(body)
 	c.array(3, "an error: an array of 3")
 	e := ErrorBody{
 		Message: string(c.text(MaxMessage, "message")),
@@ -53,7 +53,7 @@ func (p PanicBody) Append(dst []byte) []byte {
 
 // ParsePanic takes the body of a panic frame apart. The error is a [*DecodeError].
 func ParsePanic(body []byte) (PanicBody, error) {
-	c := cursor{rest: body}
+	c := newCursor(body)
 	c.array(2, "a panic: an array of 2")
 	p := PanicBody{
 		Value: string(c.text(MaxMessage, "panic value")),

@@ -4,8 +4,8 @@ import "io"
 
 const (
 	baseBuffer  = 16 << 10 // the buffer a reader starts with and returns to
-	roomyBuffer = 1 << 20  // a larger buffer is given back after one frame
-	calmFrames  = 16       // a smaller one after so many small frames in a row
+	roomyBuffer = 2 << 20  // a larger buffer is given back before the next frame
+	calmFrames  = 16       // any other after so many frames in a row that fill less than a quarter of it
 )
 
 // Reader takes frames off a byte stream. It never believes a length: memory grows only as bytes arrive, to at most
@@ -17,6 +17,7 @@ type Reader struct {
 	limit int
 	buf   []byte // buf[r:w] has been read and not yet returned
 	r, w  int
+	last  int   // size of the latest frame
 	calm  int   // small frames in a row while the buffer is larger than baseBuffer
 	err   error // a broken protocol: nothing after it can be trusted
 }
@@ -44,6 +45,7 @@ func (r *Reader) Next() (Frame, error) {
 		}
 		body := r.buf[r.r+HeaderSize : r.r+total : r.r+total]
 		r.r += total
+		r.last = total
 		if h.kind.Known() {
 			return Frame{h.kind, h.id, body}, nil
 		}
@@ -110,10 +112,22 @@ func (r *Reader) room(n int) {
 	}
 }
 
-// settle gives a large buffer back once the frames have become small again.
+// settle makes the reader ready for the next frame and gives a large buffer back: a very large one at once, another
+// once the frames have become small again.
 func (r *Reader) settle() {
 	have := r.w - r.r
 	if have == 0 {
 		r.r, r.w = 0, 0
+	}
+	if len(r.buf) <= baseBuffer {
+		return
+	}
+	if r.calm++; r.last > len(r.buf)/4 {
+		r.calm = 0
+	}
+	if have <= baseBuffer && (len(r.buf) > roomyBuffer || r.calm >= calmFrames) {
+		smaller := make([]byte, baseBuffer)
+		copy(smaller, r.buf[r.r:r.w])
+		r.buf, r.r, r.w, r.calm = smaller, 0, have, 0
 	}
 }
