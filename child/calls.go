@@ -29,11 +29,12 @@ type calls struct {
 
 // call is one call that has been sent.
 type call struct {
-	id   uint64
-	info CallInfo
-	done chan struct{} // closed when settled; body and err are final then
-	body *[]byte       // the encoded answer, from buffers
-	err  error
+	id      uint64
+	info    CallInfo
+	settled func()        // may be nil
+	done    chan struct{} // closed when settled; body and err are final then
+	body    *[]byte       // the encoded answer, from buffers
+	err     error
 }
 
 // errOver is the internal word for: this run takes no more calls, try the next.
@@ -97,8 +98,11 @@ func (c *calls) take(id uint64) *call {
 // settle ends a call that was taken.
 func (c *calls) settle(k *call, err error) {
 	k.err = err
-	close(k.done)
 	c.leave()
+	if k.settled != nil {
+		k.settled()
+	}
+	close(k.done)
 }
 
 // pending reports whether the call has not been answered yet.

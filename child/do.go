@@ -14,14 +14,14 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // do sends one call to this run and waits for its answer. errOver: this run
 // takes no calls any more, and has not seen this one.
-func (r *run) do(ctx context.Context, req *Request) error {
+func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 	if why, ok := r.unknown[req.fn.name]; ok {
-		return &UnknownFunctionError{Worker: r.cfg.Name, Func: req.fn.name, Reason: why}
+		return false, &UnknownFunctionError{Worker: r.cfg.Name, Func: req.fn.name, Reason: why}
 	}
 	if err := r.calls.enter(ctx); err == errOver {
-		return errOver
+		return false, errOver
 	} else if err != nil {
-		return &InterruptedError{Worker: r.cfg.Name, Func: req.fn.name, Err: err}
+		return false, &InterruptedError{Worker: r.cfg.Name, Func: req.fn.name, Err: err}
 	}
 	if r.cfg.CallTimeout > 0 {
 		var cancel context.CancelFunc
@@ -31,14 +31,14 @@ func (r *run) do(ctx context.Context, req *Request) error {
 	k, err := r.send(ctx, req)
 	if err != nil {
 		r.calls.leave()
-		return err
+		return false, err
 	}
 	r.transport.Wait(k.done, ctx.Done())
 	select {
 	case <-k.done:
-		return k.finish(req)
+		return true, k.finish(req)
 	default:
-		return r.giveUp(ctx, k)
+		return true, r.giveUp(ctx, k)
 	}
 }
 
@@ -54,7 +54,7 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 		return nil, err
 	}
 	meta := allMeta(ctx)
-	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, done: make(chan struct{})}
+	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, settled: req.Settled, done: make(chan struct{})}
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
 	if reusable {
 		*buf = frame

@@ -110,6 +110,11 @@ type Caller interface {
 // pool, a proxy to another machine) read it and pass it on; the same request
 // may be sent again after an error that matches [ErrNotStarted].
 type Request struct {
+	// Settled, if set, is called once when the call takes no worker's time any
+	// more: before Do returns, or later, when the caller has left and the function
+	// runs on. It is called from any goroutine and must not block.
+	Settled func()
+
 	fn     *function
 	append func(dst []byte) ([]byte, error)
 	decode func(body []byte) error

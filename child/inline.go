@@ -54,38 +54,52 @@ func (i *Inline) ServeReady(ctx context.Context, ready func()) error {
 // Do runs a call, see [Caller]. The state is opened at the first call, if Serve
 // has not done so.
 func (i *Inline) Do(ctx context.Context, req *Request) error {
+	sent, err := i.do(ctx, req)
+	if !sent && req.Settled != nil {
+		req.Settled()
+	}
+	return err
+}
+
+func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	if i.fault != nil {
-		return i.fault
+		return false, i.fault
 	}
 	if err := i.cfg.Setup.serves(i.cfg.Name, req.fn); err != nil {
-		return err
+		return false, err
 	}
 	select {
 	case i.slots <- struct{}{}:
 	case <-ctx.Done():
-		return &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
+		return false, &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
 	}
 	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req)
 	if err != nil {
 		<-i.slots
-		return err
+		return false, err
 	}
 	answered := make(chan inlineAnswer, 1)
 	ctx, cancel := i.limit(ctx)
 	defer cancel()
 	go func() {
 		a := inlineAnswer{err: errGoexit}
-		defer func() { <-i.slots; answered <- a }()
+		defer func() {
+			<-i.slots
+			if req.Settled != nil {
+				req.Settled()
+			}
+			answered <- a
+		}()
 		a = i.run(ctx, frame[wire.HeaderSize:], req)
 	}()
 	select {
 	case a := <-answered:
 		if a.err != nil {
-			return a.err
+			return true, a.err
 		}
-		return req.DecodeOutput(a.body)
+		return true, req.DecodeOutput(a.body)
 	case <-ctx.Done():
-		return &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Started: true, Err: context.Cause(ctx)}
+		return true, &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Started: true, Err: context.Cause(ctx)}
 	}
 }
 

@@ -166,20 +166,28 @@ func (p *Process) Kill() {
 // Do sends a call to the worker, see [Caller]. While the worker is starting or
 // being restarted the call waits, at most Config.Wait.
 func (p *Process) Do(ctx context.Context, req *Request) error {
+	sent, err := p.do(ctx, req)
+	if !sent && req.Settled != nil {
+		req.Settled() // else it is called when the call is settled
+	}
+	return err
+}
+
+func (p *Process) do(ctx context.Context, req *Request) (sent bool, err error) {
 	if p.fault != nil {
-		return p.fault
+		return false, p.fault
 	}
 	if err := p.cfg.Setup.serves(p.cfg.Name, req.fn); err != nil {
-		return err
+		return false, err
 	}
 	var waited time.Duration
 	for {
 		r, err := p.await(ctx, req, &waited)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if err = r.do(ctx, req); err != errOver {
-			return err
+		if sent, err = r.do(ctx, req); err != errOver {
+			return sent, err
 		}
 	}
 }
