@@ -155,5 +155,8 @@ func decodeString(body []byte) (string, error) {
 		return "", c.done()
 	}
 	s := c.text(len(body), "a text string")
-	return string(s), c.done()
+	if err := c.done(); err != nil {
+		return "", err
+	}
+	return string(s), nil
 }

@@ -58,7 +58,7 @@ func (c *fieldCollector) fail(path, reason string) {
 func (c *fieldCollector) collect(t reflect.Type, path string, outer []reflect.Type) {
 	for _, o := range outer {
 		if o == t {
-			c.fail(path, "the struct embeds itself; give the field a name")
+			c.fail(path, "the struct embeds itself; make that an ordinary field")
 			return
 		}
 	}
@@ -105,9 +105,9 @@ func (c *fieldCollector) embed(f reflect.StructField, under reflect.Type, path s
 	case !f.IsExported() && f.Type.Kind() == reflect.Pointer:
 		c.fail(path, "a pointer to an unexported struct cannot be filled in when embedded; embed the struct itself")
 	case self != nil || builtin(under) != "":
-		c.fail(path, fmt.Sprintf("an embedded %s would be lost; give it a name, here or in its tag", nameOf(under)))
+		c.fail(path, fmt.Sprintf("an embedded %s would be lost; make it an ordinary field", nameOf(under)))
 	case isArray(under):
-		c.fail(path, "an embedded struct cannot be an array of its own; give it a name")
+		c.fail(path, "an embedded struct cannot be an array of its own; make it an ordinary field")
 	default:
 		c.collect(under, path, outer)
 	}

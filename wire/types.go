@@ -117,7 +117,7 @@ func promotion(t reflect.Type, f *form) (reason string) {
 			continue
 		}
 		if generated(t, f.encodeName) || generated(t, f.decodeName) {
-			return fmt.Sprintf("it inherits %s from the embedded %s, so its other fields would be lost; give that field a name, or give the struct its own %s and %s",
+			return fmt.Sprintf("it inherits %s from the embedded %s, so its other fields would be lost; make that an ordinary field, or give the struct its own %s and %s",
 				f.encodeName, nameOf(field.Type), f.encodeName, f.decodeName)
 		}
 	}

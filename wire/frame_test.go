@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestBeginEnd(t *testing.T) {
+	dst := []byte("before")
+	start := len(dst)
+	dst = append(Begin(dst, KindCall, 0x0102030405060708), "body"...)
+	if err := End(dst, start, 4); err != nil {
+		t.Fatal(err)
+	}
+	want := "before\x56\x10\x00\x01\x00\x00\x00\x04\x01\x02\x03\x04\x05\x06\x07\x08body"
+	if string(dst) != want {
+		t.Errorf("%q", dst)
+	}
+	if whole := AppendFrame([]byte("before"), KindCall, 0x0102030405060708, []byte("body")); string(whole) != want {
+		t.Errorf("AppendFrame: %q", whole)
+	}
+	var size *SizeError
+	if err := End(dst, start, 3); !errors.As(err, &size) || size.Size != 4 || size.Limit != 3 || size.Kind != KindCall {
+		t.Errorf("over the limit: %v", err)
+	}
+}
+
+func TestKindsBelongToOneChannelAndDirection(t *testing.T) {
+	for n := range 256 {
+		k, places := Kind(n), 0
+		for _, c := range []Channel{Control, Calls} {
+			for _, d := range []Direction{ToWorker, ToParent} {
+				if k.Valid(c, d) {
+					places++
+				}
+			}
+		}
+		if known := 0; k.Known() {
+			known = 1
+			if places != known || strings.HasPrefix(k.String(), "Kind(") {
+				t.Errorf("%v is valid in %d places", k, places)
+			}
+		} else if places != known {
+			t.Errorf("unknown kind %d is valid", n)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	body := []byte{itemNull}
+	for _, c := range []struct {
+		name  string
+		frame Frame
+		c     Channel
+		d     Direction
+		want  Fault
+	}{
+		{"answer", Frame{KindAnswer, 1, body}, Calls, ToParent, 0},
+		{"pong with a number", Frame{KindPong, 9, nil}, Control, ToParent, 0},
+		{"pong without", Frame{KindPong, 0, nil}, Control, ToParent, 0},
+		{"setup from a worker", Frame{KindSetup, 0, body}, Control, ToParent, Misplaced},
+		{"call from a worker", Frame{KindCall, 1, body}, Calls, ToParent, Misplaced},
+		{"answer on the control channel", Frame{KindAnswer, 1, body}, Control, ToParent, Misplaced},
+		{"answer to no call", Frame{KindAnswer, 0, body}, Calls, ToParent, BadID},
+		{"hello about a call", Frame{KindHello, 1, body}, Control, ToParent, BadID},
+		{"cancel of no call", Frame{KindCancel, 0, body}, Control, ToWorker, BadID},
+		{"answer without a value", Frame{KindAnswer, 1, nil}, Calls, ToParent, BadLength},
+		{"ping with a body", Frame{KindPing, 1, body}, Control, ToWorker, BadLength},
+		{"unknown", Frame{Kind(77), 1, body}, Calls, ToParent, UnknownKind},
+	} {
+		err := c.frame.Check(c.c, c.d)
+		var fault *ProtocolError
+		switch {
+		case c.want == 0 && err == nil:
+		case !errors.As(err, &fault), fault.Fault != c.want, strings.Contains(err.Error(), "protocol fault"):
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestCallHead(t *testing.T) {
+	meta := map[string]string{MetaKey: "cat.qoi", MetaTraceparent: "00-aa-bb-01"}
+	b, err := AppendCallHead([]byte("x"), "resize", 5e9, meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, 0x41, 7)
+	call, err := ParseCall(b[1:])
+	if err != nil || string(call.Func) != "resize" || call.Timeout != 5e9 || len(call.Meta) != 2 || call.Meta[MetaKey] != "cat.qoi" {
+		t.Fatalf("%+v, %v", call, err)
+	}
+	if !bytes.Equal(call.Input, []byte{0x41, 7}) || &call.Input[0] != &b[len(b)-2] {
+		t.Error("the input is not the sub-slice")
+	}
+	again, _ := AppendCallHead([]byte("x"), "resize", 5e9, meta)
+	if !bytes.Equal(again, b[:len(b)-2]) {
+		t.Error("the same call has two encodings")
+	}
+}
+
+func TestCallHeadLimits(t *testing.T) {
+	many := map[string]string{}
+	for i := range MaxMeta + 1 {
+		many[strings.Repeat("k", i+1)] = ""
+	}
+	for name, c := range map[string]struct {
+		fn   string
+		meta map[string]string
+	}{
+		"name":       {strings.Repeat("f", MaxName+1), nil},
+		"meta count": {"f", many},
+		"meta key":   {"f", map[string]string{strings.Repeat("k", MaxName+1): ""}},
+		"meta value": {"f", map[string]string{"k": strings.Repeat("v", MaxMetaValue+1)}},
+	} {
+		b, err := AppendCallHead([]byte("x"), c.fn, 0, c.meta)
+		var size *SizeError
+		if !errors.As(err, &size) || size.What == "" || string(b) != "x" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := AppendCallHead(nil, "\xff", 0, nil); !errors.As(err, new(*EncodeError)) {
+		t.Errorf("not UTF-8: %v", err)
+	}
+}
+
+// A deadline that has passed must not become a call without limit.
+func TestCallTimeoutNeverTurnsIntoNone(t *testing.T) {
+	b, _ := AppendCallHead(nil, "f", -1, nil)
+	call, err := ParseCall(append(b, itemNull))
+	if err != nil || call.Timeout != 1 {
+		t.Errorf("%v, %v", call.Timeout, err)
+	}
+}
+
+func TestParseCallAllocatesOnlyForMeta(t *testing.T) {
+	b, _ := AppendCallHead(nil, "resize", 1e9, nil)
+	b = append(b, itemNull)
+	if n := testing.AllocsPerRun(100, func() { _, _ = ParseCall(b) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { b, _ = AppendCallHead(b[:0], "resize", 1e9, nil) }); n > 0 {
+		t.Errorf("AppendCallHead: %v allocations", n)
+	}
+}
