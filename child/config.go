@@ -3,7 +3,6 @@ package child
 import (
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -134,13 +133,14 @@ func (c Config) withDefaults() (Config, error) {
 		or   time.Duration
 	}{
 		{"StartTimeout", &c.StartTimeout, 10 * time.Second}, {"CallTimeout", &c.CallTimeout, 0}, {"Grace", &c.Grace, time.Second},
-		{"Stop.Drain", &c.Stop.Drain, 3 * time.Second}, {"Stop.Close", &c.Stop.Close, 500 * time.Millisecond}, {"Stop.Term", &c.Stop.Term, 500 * time.Millisecond},
+		{"Stop.Drain", &c.Stop.Drain, 0}, {"Stop.Close", &c.Stop.Close, 0}, {"Stop.Term", &c.Stop.Term, 0},
 	} {
 		*d.d = or(*d.d, d.or)
 		if *d.d < 0 {
 			fault("%s %v is negative", d.name, *d.d)
 		}
 	}
+	c.Stop = c.Stop.withDefaults()
 	c.Wait = or(c.Wait, 5*time.Second)
 	for _, v := range c.Env {
 		if v == "" || v[0] == '=' || strings.ContainsRune(v, 0) {
@@ -180,14 +180,12 @@ func (c *Config) environ() []string {
 	return env
 }
 
-// stopLimit is the most a stop may take before SIGKILL.
-func (c *Config) stopLimit() time.Duration {
-	total := c.Stop.Drain
-	for _, d := range []time.Duration{c.Stop.Close, c.Stop.Term} {
-		if total > math.MaxInt64-d {
-			return math.MaxInt64
-		}
-		total += d
-	}
-	return total
+// Limit is the most that a stop may take before SIGKILL, defaults filled in.
+func (s Stop) Limit() time.Duration {
+	s = s.withDefaults()
+	return s.Drain + s.Close + s.Term
+}
+
+func (s Stop) withDefaults() Stop {
+	return Stop{or(s.Drain, 3*time.Second), or(s.Close, 500*time.Millisecond), or(s.Term, 500*time.Millisecond)}
 }

@@ -27,14 +27,14 @@ const (
 	Canceled                 // killed by us: its caller had gone, and OnCancel is Kill
 	Protocol                 // killed by us: it sent what no worker may send
 	StopTimeout              // killed by us: it did not stop in time
-	Ordered                  // killed by us: Kill was called
+	KillCalled               // killed by us: Kill was called
 )
 
 var causeWords = [...]string{
 	Unknown: "ended in an unknown way", Exited: "exited", Segfault: "crashed: segmentation fault", Aborted: "crashed: abort",
 	Panicked: "crashed: panic", Fatal: "crashed: fatal error of the Go runtime", Signaled: "was ended by a signal",
 	Killed: "was killed from outside", Deadline: "was killed: a call's deadline had passed", Canceled: "was killed: a call was cancelled",
-	Protocol: "was killed: it broke the protocol", StopTimeout: "was killed: it did not stop in time", Ordered: "was killed on request",
+	Protocol: "was killed: it broke the protocol", StopTimeout: "was killed: it did not stop in time", KillCalled: "was killed on request",
 }
 
 func (c Cause) String() string {
@@ -43,6 +43,9 @@ func (c Cause) String() string {
 	}
 	return fmt.Sprintf("Cause(%d)", uint8(c))
 }
+
+// Ordered reports whether this side has ended the worker by force.
+func (c Cause) Ordered() bool { return c >= Deadline }
 
 // Exit is how a worker process ended. Code, Signal, Core, CPU and MaxRSS are
 // what the kernel says; Cause and Detail may rest on what the worker's Go

@@ -159,7 +159,7 @@ func (p *Process) Kill() {
 	r := p.current
 	p.mu.Unlock()
 	if r != nil {
-		r.kill(order{cause: Ordered})
+		r.kill(order{cause: KillCalled})
 	}
 }
 

@@ -60,7 +60,7 @@ func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*
 		r.log.Debug("worker ready", "took", r.readyAt.Sub(r.born))
 		return r, nil
 	}
-	r.kill(order{cause: Ordered, detail: "its start had failed"})
+	r.kill(order{cause: KillCalled, detail: "its start had failed"})
 	crash := r.bury()
 	if err == errDied {
 		err = crash
