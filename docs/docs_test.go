@@ -91,7 +91,7 @@ func checkFragment(t *testing.T, b block) {
 }
 
 // ofTheReader matches what is no fault of a fragment.
-var ofTheReader = regexp.MustCompile(`: (undefined: \w+|declared and not used: .*)\n$`)
+var ofTheReader = regexp.MustCompile(`/main\.go:\d+:\d+: (undefined: \w+|declared and not used: .*)\n$`)
 
 // wrap makes a fragment a file: its imports, and a function around statements.
 func wrap(t *testing.T, code string) string {
