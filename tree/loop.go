@@ -1,0 +1,301 @@
+package tree
+
+import (
+	"context"
+	"time"
+
+	"github.com/verdigris-go/verdigris/strategy"
+)
+
+// loop is one life of a supervisor: its only goroutine, and what belongs to it.
+type loop struct {
+	sup     *Supervisor
+	parent  *run // the run in which this supervisor is served, nil for a root
+	path    string
+	ordinal int
+	begun   time.Time
+	hooked  bool            // somebody wants events
+	base    context.Context // of all runs; never cancelled
+	box     mailbox
+	members registry
+	policy  policy
+	serial  uint64 // of dynamic children
+
+	// under box.mu
+	stopping bool      // asked to stop: starts are cancelled
+	reason   error     // what Serve is to return then
+	killing  bool      // everything is ended by force
+	killBy   time.Time // when that must have had its effect
+
+	ending  bool     // End has been seen
+	quit    bool     // Quit has been done
+	result  error    // what Serve returns
+	why     error    // why children are retired at present
+	cause   error    // of the last exit or failed start
+	failed  failures // the last causes, for an IntensityError
+	outcome          // of the last plan
+}
+
+// outcome is what became of a plan that was made for a request.
+type outcome struct {
+	refused strategy.Refusal
+	run     *run  // the last run that was started
+	err     error // of the last start; ErrIgnore: ignored
+}
+
+func newLoop(ctx context.Context, s *Supervisor, ordinal int) *loop {
+	l := &loop{sup: s, ordinal: ordinal, begun: time.Now(), base: context.WithoutCancel(ctx), parent: runOf(ctx), why: ErrEnded}
+	l.box.wake = make(chan struct{}, 1)
+	l.members.byID = make(map[string]*member, len(s.spec.Children))
+	l.path, l.ordinal = l.place()
+	l.hooked = s.spec.OnEvent != nil || l.parent != nil && l.parent.loop.hooked
+	specs := make([]strategy.Child, 0, len(s.spec.Children))
+	for _, c := range s.spec.Children {
+		l.members.add(&member{spec: c, service: c.Service, static: true})
+		specs = append(specs, c.policy())
+	}
+	l.policy.state = strategy.New(s.spec.policy(), specs)
+	return l
+}
+
+// place returns the path of this supervisor and the number of its run.
+func (l *loop) place() (string, int) {
+	name := l.sup.spec.Name
+	switch {
+	case l.parent == nil && name == "":
+		return "root", l.ordinal
+	case l.parent == nil:
+		return name, l.ordinal
+	case l.parent.member.service == any(l.sup) || name == "":
+		return l.parent.path(), l.parent.ordinal
+	}
+	return l.parent.path() + "/" + name, l.ordinal
+}
+
+// above returns the supervisor above this one.
+func (l *loop) above() *loop {
+	if l.parent == nil {
+		return nil
+	}
+	return l.parent.loop
+}
+
+// serve is the life of the supervisor.
+func (l *loop) serve(ctx context.Context, ready func()) error {
+	l.attach()
+	defer l.detach()
+	defer context.AfterFunc(ctx, func() { l.stop(nil) })()
+	l.do(strategy.Begin{})
+	if !l.quit {
+		l.emitSelf(EventUp, nil)
+		ready()
+	}
+	for !l.quit {
+		if m := l.box.take(); m != nil {
+			m.handle(l)
+		} else {
+			<-l.box.wake
+		}
+	}
+	l.box.close()
+	return l.result
+}
+
+// stop asks the loop to end, from any goroutine. reason is what Serve is to return.
+func (l *loop) stop(reason error) {
+	l.box.update(func() message {
+		if !l.stopping {
+			l.stopping, l.reason = true, reason
+		}
+		return stopOrder{}
+	})
+}
+
+// kill is stop by force.
+func (l *loop) kill() {
+	l.box.update(func() message {
+		if !l.killing {
+			l.killing, l.killBy = true, time.Now().Add(killWait)
+			l.stopping, l.reason = true, ErrKilled
+		}
+		return stopOrder{}
+	})
+}
+
+// isStopping reports whether it has been asked to stop, and what Serve is to return then.
+func (l *loop) isStopping() (stopping bool, reason error) {
+	l.box.look(func() bool { stopping, reason = l.stopping, l.reason; return true })
+	return stopping, reason
+}
+
+type stopOrder struct{}
+
+func (stopOrder) handle(l *loop) {
+	l.killAll()
+	l.do(strategy.Shutdown{})
+}
+
+// await waits until the condition, looked at under the lock of the mailbox, is true or the limit has
+// passed, and reports whether it is true. A negative limit is none.
+func (l *loop) await(limit time.Duration, cond func() bool) bool {
+	var expired <-chan time.Time
+	if limit >= 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		expired = t.C
+	}
+	for !l.box.look(cond) {
+		select {
+		case <-l.box.wake:
+		case <-expired:
+			return l.box.look(cond)
+		}
+	}
+	return true
+}
+
+// do gives an event to the policy and does what it says.
+func (l *loop) do(e strategy.Event) {
+	l.outcome = outcome{}
+	plan := l.policy.step(e)
+	for len(plan) > 0 {
+		a := plan[0]
+		plan = plan[1:]
+		if start, ok := a.(strategy.Start); ok {
+			plan = l.start(start, plan)
+		} else {
+			l.act(a)
+		}
+	}
+}
+
+// act does one action that cannot fail.
+func (l *loop) act(a strategy.Action) {
+	switch a := a.(type) {
+	case strategy.Stop:
+		l.stopMembers(l.members.get(a.ID))
+	case strategy.StopAll:
+		list := make([]*member, len(a.IDs))
+		for i, id := range a.IDs {
+			list[i] = l.members.get(id)
+		}
+		l.stopMembers(list...)
+	case strategy.Retry:
+		l.retryLater(a)
+	case strategy.Forget:
+		m := l.members.get(a.ID)
+		l.members.remove(m)
+		l.emitChild(m, Event{Kind: EventForgotten})
+		l.retire(m, l.why)
+	case strategy.Refuse:
+		l.refused = a.Reason
+	case strategy.End:
+		l.end(a)
+	case strategy.Quit:
+		l.quit = true
+	}
+}
+
+// start runs a child and returns what is to be done next.
+func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action {
+	m := l.members.get(a.ID)
+	m.begin(time.Now())
+	m.retired = false
+	r := l.newRun(m, a.Run)
+	l.emitChild(m, Event{Kind: EventStarting})
+	err := l.launch(r)
+	l.outcome.run, l.outcome.err, l.cause = r, err, err
+	now := time.Now()
+	switch {
+	case err == nil:
+		m.run, m.last = r, r
+		m.enter(Running, now)
+		l.emitChild(m, Event{Kind: EventStarted, Took: now.Sub(r.begun)})
+		l.policy.step(strategy.Started{ID: a.ID, Run: a.Run})
+		return rest
+	case isIgnore(err):
+		m.enter(Down, now)
+		l.emitChild(m, Event{Kind: EventIgnored})
+		next := l.policy.step(strategy.Ignored{ID: a.ID, Run: a.Run})
+		l.retire(m, ErrIgnore)
+		return append(next, rest...)
+	}
+	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: err})
+	l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
+	l.emitChild(m, Event{Kind: EventStartFailed, Err: err, Took: now.Sub(r.begun)})
+	return l.policy.step(strategy.StartFailed{ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err)})
+}
+
+// exited handles the end of a run that nobody had asked for.
+func (l *loop) exited(m *member, r *run) {
+	now := time.Now()
+	m.run = nil
+	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: r.err})
+	l.failed.add(Failure{ID: m.spec.ID, Time: now, Err: r.err})
+	l.emitChild(m, Event{Kind: EventExited, Err: r.err, Took: now.Sub(r.begun)})
+	l.cause = r.err
+	how := howEnded(r.err)
+	l.do(strategy.Exited{ID: m.spec.ID, Run: r.id, How: how, Excused: isExcused(r.err)})
+	if m.state == Down && !l.ending {
+		l.retire(m, ErrEnded)
+	}
+}
+
+// end begins the end of the supervisor.
+func (l *loop) end(a strategy.End) {
+	l.ending = true
+	kind := EventEnding
+	switch a.Reason {
+	case strategy.Asked:
+		_, l.result = l.isStopping()
+	case strategy.StartUpFailed:
+		l.result = &StartError{Path: l.path, ID: a.ID, Err: l.cause}
+		if stopping, reason := l.isStopping(); stopping { // the start was cancelled, it is no failure
+			l.result = reason
+		}
+	case strategy.TooManyRestarts:
+		kind = EventGaveUp
+		l.result = l.policy.intensityError(l.path, a.ID, l.failed.list())
+	case strategy.SignificantEnded:
+		kind = EventAutoShutdown
+		l.result = &AutoShutdownError{Path: l.path, ID: a.ID, Err: l.cause}
+	case strategy.TreeTerminated:
+		l.result = &TerminatedError{Path: l.path, ID: a.ID, Err: l.cause}
+	}
+	if l.why = l.result; l.why == nil {
+		l.why = ErrShutdown
+	}
+	l.emitSelf(kind, l.result)
+}
+
+// retryLater brings a child back after its delay, behind whatever waits in the queue then.
+func (l *loop) retryLater(a strategy.Retry) {
+	m := l.members.get(a.ID)
+	var delay time.Duration
+	if a.After > 0 {
+		delay = jitter(a.After)
+	}
+	m.await(time.Now(), a.Attempt, delay)
+	l.emitChild(m, Event{Kind: EventRestarting, Attempt: a.Attempt, Delay: delay})
+	due := retry{a.ID, a.Run}
+	if a.After == 0 {
+		l.box.post(due)
+	} else {
+		m.timer = time.AfterFunc(delay, func() { l.box.post(due) })
+	}
+}
+
+type retry struct {
+	id  string
+	run uint64
+}
+
+func (r retry) handle(l *loop) { l.do(strategy.Retried{ID: r.id, Run: r.run}) }
+
+// retire tells a service once that nobody is going to serve it again.
+func (l *loop) retire(m *member, cause error) {
+	if !m.retired {
+		m.retired = true
+		retire(m.service, cause)
+	}
+}

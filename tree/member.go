@@ -1,0 +1,161 @@
+package tree
+
+import (
+	"sync"
+	"time"
+
+	"github.com/thejerf/suture/v4"
+)
+
+// State is what a child does at present.
+type State uint8
+
+// The states of a child.
+const (
+	Down       State = iota // it is known, but nothing runs and nothing is planned
+	Starting                // it runs, and is not ready yet
+	Running                 // it is ready
+	Stopping                // it has been asked to stop, or is being killed
+	Restarting              // it does not run, and will be started again
+)
+
+// String returns a word for the state.
+func (s State) String() string {
+	switch s {
+	case Starting:
+		return "starting"
+	case Running:
+		return "running"
+	case Stopping:
+		return "stopping"
+	case Restarting:
+		return "restarting"
+	}
+	return "down"
+}
+
+// historyLen is how many exits of a child are remembered.
+const historyLen = 16
+
+// Exit is how a run ended, or a start failed.
+type Exit struct {
+	Run    int           // its number
+	Time   time.Time     // when it ended
+	Ran    time.Duration // how long it ran, from the call of Serve
+	Err    error         // what it returned; nil: a normal end
+	Asked  bool          // it was asked to stop, or killed
+	Killed bool          // it was ended by force, or abandoned
+}
+
+// member is one child of a running supervisor. What stands above mu belongs to the loop alone.
+type member struct {
+	spec    Child
+	service suture.Service
+	static  bool        // it comes from the Spec, and outlives this loop
+	retired bool        // nobody will serve it again
+	run     *run        // the current run, nil if nothing runs
+	last    *run        // the latest run that was ready
+	timer   *time.Timer // of the pending restart
+
+	prev, next *member // under registry.mu
+
+	mu      sync.Mutex // for the snapshot
+	state   State
+	ordinal int // of the current or latest run; written by the loop only
+	since   time.Time
+	attempt int
+	retryAt time.Time
+	exits   []Exit // a ring once it is full
+	oldest  int
+	nested  []*loop // supervisors that run inside the current run
+}
+
+func (m *member) enter(s State, now time.Time) {
+	m.mu.Lock()
+	m.state, m.since, m.retryAt = s, now, time.Time{}
+	m.mu.Unlock()
+}
+
+// begin enters the state Starting with a new run.
+func (m *member) begin(now time.Time) {
+	m.mu.Lock()
+	m.state, m.since, m.retryAt = Starting, now, time.Time{}
+	m.ordinal++
+	m.mu.Unlock()
+}
+
+// leave remembers the end of a run.
+func (m *member) leave(e Exit) {
+	m.mu.Lock()
+	m.state, m.since = Down, e.Time
+	if len(m.exits) < historyLen {
+		m.exits = append(m.exits, e)
+	} else {
+		m.exits[m.oldest] = e
+		m.oldest = (m.oldest + 1) % historyLen
+	}
+	m.mu.Unlock()
+}
+
+// await enters the state Restarting.
+func (m *member) await(now time.Time, attempt int, delay time.Duration) {
+	m.mu.Lock()
+	m.state, m.since, m.attempt, m.retryAt = Restarting, now, attempt, now.Add(delay)
+	m.mu.Unlock()
+}
+
+func (m *member) history() []Exit {
+	return append(append([]Exit(nil), m.exits[m.oldest:]...), m.exits[:m.oldest]...)
+}
+
+// registry is the list of members in the order of starting. The loop changes it; anybody may read it.
+type registry struct {
+	mu          sync.Mutex
+	byID        map[string]*member
+	first, last *member
+}
+
+func (r *registry) add(m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.prev, m.next = r.last, nil
+	if r.last == nil {
+		r.first = m
+	} else {
+		r.last.next = m
+	}
+	r.last = m
+	r.byID[m.spec.ID] = m
+}
+
+func (r *registry) remove(m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.prev == nil {
+		r.first = m.next
+	} else {
+		m.prev.next = m.next
+	}
+	if m.next == nil {
+		r.last = m.prev
+	} else {
+		m.next.prev = m.prev
+	}
+	delete(r.byID, m.spec.ID)
+}
+
+func (r *registry) get(id string) *member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byID[id]
+}
+
+func (r *registry) all() []*member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*member, 0, len(r.byID))
+	for m := r.first; m != nil; m = m.next {
+		list = append(list, m)
+	}
+	return list
+}

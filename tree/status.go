@@ -1,0 +1,174 @@
+package tree
+
+import (
+	"sync"
+	"time"
+
+	"github.com/verdigris-go/verdigris/strategy"
+)
+
+// Snapshot is what one node of a tree, a supervisor or a worker, was doing at one moment. The nodes of a tree are read
+// one after the other, each by itself consistent; the supervisors do not stop for it.
+type Snapshot struct {
+	Path      string           // from the root
+	ID        string           // of the child; of a root: its name
+	Type      Type             // worker or supervisor
+	State     State            //
+	Run       int              // the number of the current or latest run, from 1; 0: it has never run
+	Since     time.Time        // when it entered its state
+	Restart   strategy.Restart // of the child
+	Attempt   int              // Restarting: how many restarts in a row
+	NextRetry time.Time        // Restarting: when the next start is due
+	Exits     []Exit           // the last 16 ends and failed starts, oldest first
+
+	Supervisor *SupervisorInfo // nil for a worker, and for a supervisor of another library
+	Children   []Snapshot      // in the order of starting
+	HookPanics int             // how often OnEvent of this supervisor has panicked
+}
+
+// SupervisorInfo is what a Snapshot says about a supervisor only.
+type SupervisorInfo struct {
+	Strategy strategy.Strategy
+	Dynamic  bool
+	Used     int           // restarts that count at present
+	Limit    int           // how many are allowed
+	Period   time.Duration // within this time
+}
+
+// Snapshot looks at the supervisor and at everything below, without waiting for any of them. Of one that has
+// ended it shows the last state; of one that was never served, the children of its Spec.
+func (s *Supervisor) Snapshot() Snapshot {
+	lf := s.current()
+	if lf.loop == nil {
+		return s.idle()
+	}
+	n := lf.loop.snapshot()
+	n.ID, n.Run = s.String(), lf.loop.ordinal
+	n.Since = lf.loop.begun
+	switch {
+	case isClosed(lf.done):
+		n.State = Down
+	case !isClosed(lf.ready):
+		n.State = Starting
+	default:
+		n.State = Running
+	}
+	if stopping, _ := lf.loop.isStopping(); stopping && n.State != Down {
+		n.State = Stopping
+	}
+	return n
+}
+
+// idle is the snapshot of a supervisor that was never served.
+func (s *Supervisor) idle() Snapshot {
+	limit, period := s.spec.Intensity.Limits()
+	n := Snapshot{Path: s.String(), ID: s.String(), Type: TypeSupervisor,
+		Supervisor: &SupervisorInfo{Strategy: s.spec.Strategy, Dynamic: s.spec.Dynamic != nil, Limit: limit, Period: period}}
+	for _, c := range s.spec.Children {
+		n.Children = append(n.Children, Snapshot{Path: n.Path + "/" + c.ID, ID: c.ID, Type: c.Type, Restart: c.Restart})
+	}
+	return n
+}
+
+// snapshot is about the supervisor and its children; what it does itself is known above.
+func (l *loop) snapshot() Snapshot {
+	used, limit, period := l.policy.budget()
+	n := Snapshot{Path: l.path, Type: TypeSupervisor, HookPanics: int(l.sup.panics.Load()), Supervisor: &SupervisorInfo{
+		Strategy: l.sup.spec.Strategy, Dynamic: l.sup.spec.Dynamic != nil, Used: used, Limit: limit, Period: period}}
+	members := l.members.all()
+	n.Children = make([]Snapshot, len(members))
+	for i, m := range members {
+		n.Children[i] = m.snapshot(l.path)
+	}
+	return n
+}
+
+func (m *member) snapshot(parent string) Snapshot {
+	m.mu.Lock()
+	n := Snapshot{Path: parent + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
+		Since: m.since, Restart: m.spec.Restart, Exits: m.history()}
+	if m.state == Restarting {
+		n.Attempt, n.NextRetry = m.attempt, m.retryAt
+	}
+	nested := m.nested
+	m.mu.Unlock()
+	for _, l := range nested {
+		inner := l.snapshot()
+		if inner.Path == n.Path {
+			n.Supervisor, n.Children, n.HookPanics = inner.Supervisor, inner.Children, inner.HookPanics
+		} else {
+			inner.ID, inner.State, inner.Run, inner.Since = l.sup.String(), Running, l.ordinal, l.begun
+			n.Children = append(n.Children, inner)
+		}
+	}
+	return n
+}
+
+// attach makes the supervisor visible in the snapshot of the tree above.
+func (l *loop) attach() {
+	if l.parent == nil {
+		return
+	}
+	m := l.parent.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nested = append(m.nested[:len(m.nested):len(m.nested)], l)
+}
+
+func (l *loop) detach() {
+	if l.parent == nil {
+		return
+	}
+	m := l.parent.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var rest []*loop
+	for _, other := range m.nested {
+		if other != l {
+			rest = append(rest, other)
+		}
+	}
+	m.nested = rest
+}
+
+// policy is the pure state with a short lock, so that a snapshot can ask for the budget.
+type policy struct {
+	mu    sync.Mutex
+	state *strategy.State
+}
+
+func (p *policy) step(e strategy.Event) []strategy.Action {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.Step(time.Now(), e)
+}
+
+func (p *policy) budget() (used, limit int, period time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.Budget(time.Now())
+}
+
+func (p *policy) intensityError(path, id string, causes []Failure) *IntensityError {
+	used, limit, period := p.budget()
+	return &IntensityError{Path: path, ID: id, Restarts: used, Limit: limit, Period: period, Causes: causes}
+}
+
+// failures are the last causes of a supervisor.
+type failures struct {
+	ring   []Failure
+	oldest int
+}
+
+func (f *failures) add(x Failure) {
+	if len(f.ring) < historyLen {
+		f.ring = append(f.ring, x)
+		return
+	}
+	f.ring[f.oldest] = x
+	f.oldest = (f.oldest + 1) % historyLen
+}
+
+func (f *failures) list() []Failure {
+	return append(append([]Failure(nil), f.ring[f.oldest:]...), f.ring[:f.oldest]...)
+}

@@ -1,0 +1,243 @@
+package tree
+
+import (
+	"time"
+
+	"github.com/thejerf/suture/v4"
+)
+
+// killWait is how long a run may take to return after it has been killed, before it is abandoned.
+const killWait = time.Second
+
+const noLimit time.Duration = -1
+
+// launch begins a run and waits until it is up.
+func (l *loop) launch(r *run) error {
+	s := r.member.service
+	if l.sup.stillRunning(s, r.member) {
+		return ErrStillRunning
+	}
+	_, starter := s.(Starter)
+	r.up = !starter
+	if stopping, _ := l.isStopping(); stopping {
+		r.cancel(ErrShutdown)
+	}
+	go r.main()
+	if !starter {
+		return nil
+	}
+	return l.awaitUp(r)
+}
+
+// awaitUp waits for a Starter: until it is ready or has returned, until it is too late, or until the
+// supervisor is asked to stop, which cancels the start at once.
+func (l *loop) awaitUp(r *run) error {
+	spec := &r.member.spec
+	settled := func() bool { return r.up || r.returned || l.killing }
+	limit := noLimit
+	if spec.StartTimeout > 0 {
+		limit = spec.StartTimeout
+	}
+	if !l.await(limit, func() bool { return settled() || l.stopping }) {
+		l.force([]*run{r}, false)
+		return ErrStartTimeout
+	}
+	asked := false
+	if !l.box.look(settled) && spec.Shutdown != BrutalKill {
+		asked = true
+		r.cancel(ErrShutdown)
+		l.await(stopLimit(spec.Shutdown), settled)
+	}
+	if !l.box.look(func() bool { return r.up || r.returned }) {
+		l.force([]*run{r}, asked)
+	}
+	return l.startResult(r)
+}
+
+// startResult says how a start has ended.
+func (l *loop) startResult(r *run) (err error) {
+	l.box.look(func() bool {
+		switch {
+		case r.up:
+		case r.returned && r.err != nil:
+			err = r.err
+		case l.killing || r.abandoned:
+			err = ErrKilled
+		case l.stopping:
+			err = ErrShutdown
+		default:
+			err = ErrNotReady
+		}
+		return true
+	})
+	return err
+}
+
+func stopLimit(s Shutdown) time.Duration {
+	if d, ok := s.Limit(); ok {
+		return d
+	}
+	return noLimit
+}
+
+// stopMembers makes sure that none of the children runs. All are asked at the same time, and have the same
+// limit, that of the first.
+func (l *loop) stopMembers(members ...*member) {
+	runs := make([]*run, 0, len(members))
+	for _, m := range members {
+		if m.timer != nil {
+			m.timer.Stop()
+			m.timer = nil
+		}
+		if r := m.run; r == nil {
+			m.enter(Down, time.Now())
+		} else if m.run = nil; l.box.look(r.alive) {
+			runs = append(runs, r)
+		} else { // it has ended by itself in the meantime; that is noticed here and handled no more
+			l.gone(r, EventExited, false, false)
+		}
+	}
+	if len(runs) > 0 {
+		l.stopRuns(runs, runs[0].member.spec.Shutdown)
+	}
+}
+
+// stopRuns asks, waits, and ends by force what is left then.
+func (l *loop) stopRuns(runs []*run, how Shutdown) {
+	asked := how != BrutalKill && !l.box.look(func() bool { return l.killing })
+	if asked {
+		for _, r := range runs {
+			r.member.enter(Stopping, time.Now())
+			l.emitChild(r.member, Event{Kind: EventStopping})
+			r.cancel(ErrShutdown)
+		}
+		ended := allEnded(runs)
+		l.await(stopLimit(how), func() bool { return l.killing || ended() })
+	}
+	var forced []*run
+	for _, r := range runs {
+		if l.box.look(r.alive) {
+			forced = append(forced, r)
+		} else {
+			l.gone(r, EventStopped, true, false)
+		}
+	}
+	l.force(forced, asked)
+	for _, r := range forced {
+		if !r.abandoned {
+			l.gone(r, EventStopped, true, true)
+		} else {
+			l.gone(r, EventAbandoned, true, true)
+		}
+	}
+}
+
+// force kills what can be killed, cancels the rest, and abandons what has not returned a second later. Those
+// who had been asked before and cannot be killed get no second chance.
+func (l *loop) force(runs []*run, asked bool) {
+	wait := false
+	for _, r := range runs {
+		r.member.enter(Stopping, time.Now())
+		l.emitChild(r.member, Event{Kind: EventKilling})
+		wait = kill(r.member.service) || !asked || wait
+		r.cancel(ErrKilled)
+	}
+	if wait {
+		l.await(l.killLimit(), allEnded(runs))
+	}
+	for _, r := range runs {
+		l.abandon(r)
+	}
+}
+
+// killLimit is how long to wait after killing: when everything is killed, one limit for all.
+func (l *loop) killLimit() (limit time.Duration) {
+	limit = killWait
+	l.box.look(func() bool {
+		if l.killing {
+			limit = max(0, time.Until(l.killBy))
+		}
+		return true
+	})
+	return limit
+}
+
+// abandon gives up a run that has not returned.
+func (l *loop) abandon(r *run) {
+	l.box.update(func() message {
+		if r.abandoned = !r.returned; r.abandoned {
+			l.sup.list(r)
+		}
+		return nil
+	})
+}
+
+// gone remembers the end of a run that the loop has caused or noticed.
+func (l *loop) gone(r *run, kind EventKind, asked, killed bool) {
+	now := time.Now()
+	var err error
+	l.box.look(func() bool { err = r.err; return true })
+	if kind == EventAbandoned {
+		err = ErrKilled
+	}
+	r.member.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: err, Asked: asked, Killed: killed})
+	l.emitChild(r.member, Event{Kind: kind, Err: err, Took: now.Sub(r.begun)})
+}
+
+// killAll ends everything by force at the same time, if that has been ordered. The stops that follow only wait.
+func (l *loop) killAll() {
+	if !l.box.look(func() bool { return l.killing }) {
+		return
+	}
+	for _, m := range l.members.all() {
+		if m.run != nil {
+			kill(m.service)
+			m.run.cancel(ErrKilled)
+		}
+	}
+}
+
+// allEnded returns a condition for the mailbox: all runs have returned. It looks at each only once.
+func allEnded(runs []*run) func() bool {
+	i := 0
+	return func() bool {
+		for i < len(runs) && !runs[i].alive() {
+			i++
+		}
+		return i == len(runs)
+	}
+}
+
+// list remembers an abandoned run until it returns.
+func (s *Supervisor) list(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.abandoned == nil {
+		s.abandoned = make(map[*run]struct{})
+	}
+	s.abandoned[r] = struct{}{}
+}
+
+func (s *Supervisor) unlist(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.abandoned, r)
+}
+
+// stillRunning reports whether an abandoned run uses this service. PerRun does not care.
+func (s *Supervisor) stillRunning(svc suture.Service, m *member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.abandoned) == 0 {
+		return false
+	}
+	if _, ok := svc.(*perRun); ok {
+		return false
+	}
+	for r := range s.abandoned {
+		if r.member == m || same(r.member.service, svc) {
+			return true
+		}
+	}
+	return false
+}
