@@ -4,9 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/verdigris-go/verdigris/internal/statuspage"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -17,18 +18,19 @@ type logs struct {
 	log     *slog.Logger
 	queue   chan slog.Record
 	dropped atomic.Uint64
-	done    sync.WaitGroup
+	done    chan struct{} // closed when pump has ended
 }
 
 const logQueue = 256 // records
 
 func newLogs(log *slog.Logger) *logs {
-	l := &logs{log: log, queue: make(chan slog.Record, logQueue)}
-	l.done.Go(l.pump)
+	l := &logs{log: log, queue: make(chan slog.Record, logQueue), done: make(chan struct{})}
+	go l.pump()
 	return l
 }
 
 func (l *logs) pump() {
+	defer close(l.done)
 	for r := range l.queue {
 		if n := l.dropped.Swap(0); n > 0 {
 			l.log.Warn("worker logs faster than they are taken: records dropped", "dropped", n)
@@ -54,19 +56,53 @@ func (l *logs) record(w wire.Log) {
 	}
 }
 
-// close handles what is queued, and ends. Nothing may be recorded after it.
+// close handles what is queued, for a moment at most, and ends. Nothing may be
+// recorded after it.
 func (l *logs) close() {
 	close(l.queue)
-	l.done.Wait()
+	select {
+	case <-l.done:
+	case <-time.After(drainGrace):
+	}
 }
 
-// line is a line that the worker has printed to stdout or stderr.
-func (l *logs) line(stream string, level slog.Level) func(line []byte, truncated bool) {
+// outLine takes a line that the worker has printed to stdout.
+func (l *logs) outLine(line []byte, truncated bool) {
+	l.line("stdout", slog.LevelInfo, line, truncated)
+}
+
+// errLine takes the lines that the worker prints to stderr. Those of a dying Go
+// runtime, which may be hundreds, are logged at level Debug: they stand in the
+// CrashError. The page shows whether they are real.
+func (l *logs) errLine(page *statuspage.Page) func(line []byte, truncated bool) {
+	suspicious, dying := false, false
 	return func(line []byte, truncated bool) {
-		attrs := []slog.Attr{slog.String("stream", stream)}
-		if truncated {
-			attrs = append(attrs, slog.Bool("truncated", true))
+		suspicious = suspicious || beginsReport(string(line))
+		if suspicious && !dying {
+			dying = page.CrashText() != nil
 		}
-		l.log.LogAttrs(context.Background(), level, strings.ToValidUTF8(string(line), "\uFFFD"), attrs...)
+		level := slog.LevelWarn
+		if dying {
+			level = slog.LevelDebug
+		}
+		l.line("stderr", level, line, truncated)
 	}
+}
+
+// beginsReport reports whether a line looks like the first of a Go crash report.
+func beginsReport(line string) bool {
+	for _, prefix := range []string{"SIG", "panic: ", "fatal error: ", "unexpected fault address ", "runtime: "} {
+		if strings.HasPrefix(line, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *logs) line(stream string, level slog.Level, line []byte, truncated bool) {
+	attrs := []slog.Attr{slog.String("stream", stream)}
+	if truncated {
+		attrs = append(attrs, slog.Bool("truncated", true))
+	}
+	l.log.LogAttrs(context.Background(), level, strings.ToValidUTF8(string(line), "\uFFFD"), attrs...)
 }

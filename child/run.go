@@ -49,6 +49,9 @@ type run struct {
 // startRun brings a worker up: spawn, handshake, state. started is told as soon
 // as there is a process that may have to be killed. When ctx ends, so does the start.
 func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*run, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
+	}
 	r := &run{cfg: cfg, n: n, born: time.Now(), calls: newCalls(cfg.Concurrency + cfg.Ahead), broken: make(chan error, 4)}
 	if err := r.spawn(); err != nil {
 		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
@@ -107,8 +110,8 @@ func (r *run) spawn() (err error) {
 func (r *run) attach(ch *channels) error {
 	r.log = r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)
 	r.logs, r.page = newLogs(r.log), ch.page
-	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.line("stdout", slog.LevelInfo)})
-	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.line("stderr", slog.LevelWarn)})
+	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.outLine})
+	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page)})
 	var err, err2 error
 	r.control, err = newControl(ch.control[0], r.logs, r.ended)
 	r.transport, err2 = newPipes(ch.calls[1], ch.answers[0], r.cfg.MaxFrame, receiver{r.deliver, r.ended})
@@ -223,20 +226,22 @@ func differs(f *function, theirs map[string]wire.Function) string {
 // supervise watches over the worker until it is gone. down is called as soon
 // as the worker takes no more calls.
 func (r *run) supervise(ctx context.Context, down func()) error {
-	asked := false
+	var asked, lost bool
+	var why error
 	select {
 	case <-r.proc.Done():
-	case err := <-r.broken:
-		r.lost(err)
+	case why = <-r.broken:
+		lost = true
 	case <-ctx.Done():
 		asked = true
-		r.calls.close()
-		down()
-		r.stop()
 	}
 	r.calls.close()
-	if !asked {
-		down()
+	down()
+	switch {
+	case asked:
+		r.stop()
+	case lost:
+		r.lost(why)
 	}
 	crash := r.bury()
 	if asked && crash.Exit.Cause == Exited && crash.Exit.Code == 0 && len(crash.Calls) == 0 {
