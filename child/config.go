@@ -101,6 +101,13 @@ const (
 	defaultMaxFrame = 64 << 20
 )
 
+// Check reports everything that is wrong with the configuration, as Serve and
+// calls would.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 // withDefaults returns the configuration in full, or what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
 	var faults []string

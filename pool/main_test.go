@@ -1,0 +1,126 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/pool"
+)
+
+func TestMain(m *testing.M) {
+	child.Init()
+	code := m.Run()
+	if left := children(); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "processes left behind: %v\n", left)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// children are the processes, zombies included, whose parent is this one.
+func children() (pids []string) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		stat, _ := os.ReadFile(name)
+		_, rest, _ := strings.Cut(string(stat), ") ") // after the name: state, parent, ...
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == fmt.Sprint(os.Getpid()) {
+			pids = append(pids, name+" "+f[0])
+		}
+	}
+	return pids
+}
+
+var (
+	double = child.Define("double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+	pid    = child.Define("pid", func(context.Context, bool) (int, error) { return os.Getpid(), nil })
+	crash  = child.Define("crash", func(context.Context, bool) (bool, error) { os.Exit(7); return false, nil })
+	hold   = child.Define("hold", func(_ context.Context, door string) (int, error) { return os.Getpid(), knock(door) })
+
+	// brokenState never opens; oneHangs hangs in the first process that opens it.
+	brokenState = child.DefineState("broken", func(context.Context, bool) (*int, error) { return nil, errors.New("no luck") }, nil)
+	oneHangs    = child.DefineState("one hangs", func(_ context.Context, dir string) (*int, error) {
+		if _, err := os.OpenFile(filepath.Join(dir, "first"), os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			return new(int), knock(filepath.Join(dir, "door"))
+		}
+		return new(int), nil
+	}, nil)
+)
+
+// knock blocks a worker until the test opens the door, a unix socket.
+func knock(path string) error {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	_, err = c.Read(make([]byte, 1))
+	return err
+}
+
+// door is where workers knock.
+type door struct {
+	net.Listener
+	path string
+}
+
+func newDoor(t *testing.T, path string) door {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return door{l, path}
+}
+
+// visitor waits for a knock; the returned function lets the visitor in.
+func (d door) visitor(t *testing.T) (open func()) {
+	t.Helper()
+	c, err := d.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return func() { c.Write([]byte{1}) }
+}
+
+// serve runs the pool until the test ends, and returns how it ended.
+func serve(t *testing.T, cfg pool.Config) (p *pool.Pool, ended <-chan error, stop context.CancelFunc) {
+	t.Helper()
+	p = pool.New(cfg)
+	ctx, stop := context.WithCancel(context.Background())
+	end, ready := make(chan error, 1), make(chan struct{})
+	go func() {
+		err := p.ServeReady(ctx, func() { close(ready) })
+		p.Retire(err)
+		end <- err
+		close(end)
+	}()
+	t.Cleanup(func() { stop(); <-end })
+	select {
+	case <-ready:
+	case err := <-end:
+		t.Fatalf("the pool did not start: %v", err)
+	}
+	return p, end, stop
+}
+
+// until waits for a fact that nothing announces.
+func until(t *testing.T, what string, fact func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !fact(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			t.Fatalf("never: %s\n%s", what, buf[:runtime.Stack(buf, true)])
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
