@@ -2,8 +2,9 @@
 //
 // A block that is a whole program is built, and run if a block of kind "output"
 // follows it. Any other block is a fragment: it is compiled inside a file that
-// imports what it names. It may use names of the reader's program, which stay
-// undefined; what it names of a package, a field or a method must exist.
+// imports what it names. It may use names of the reader's program: those in
+// known have a type, so that their methods are checked, others stay undefined.
+// What it names of a package, a field or a method must exist.
 package docs_test
 
 import (
@@ -28,6 +29,15 @@ var imports = []string{
 	"github.com/verdigris-go/verdigris/strategy",
 	"github.com/verdigris-go/verdigris/tree",
 }
+
+// Names of the reader's program.
+const known = `
+var (
+	ctx     context.Context
+	root    *tree.Supervisor
+	workers child.Caller
+)
+`
 
 // block is one fenced block of Go.
 type block struct {
@@ -98,10 +108,11 @@ func wrap(t *testing.T, code string) string {
 	head := "package p\n"
 	for _, path := range imports {
 		name := filepath.Base(strings.TrimSuffix(path, "/v4"))
-		if regexp.MustCompile(`\b` + name + `\.\p{Lu}`).MatchString(code) {
+		if regexp.MustCompile(`\b` + name + `\.\p{Lu}`).MatchString(known + code) {
 			head += fmt.Sprintf("import %q\n", path)
 		}
 	}
+	head += known
 	candidates := []string{head + code, head + "func _() {\n" + code + "}\n"}
 	var faults [2]error
 	for i, c := range candidates {
