@@ -191,11 +191,19 @@ func TestReportsAreCutToTheLimits(t *testing.T) {
 	for i := range 2 * MaxMeta {
 		meta[fmt.Sprint(huge[:300], i)] = huge
 	}
-	e, err := ParseError(ErrorBody{huge, slicesOf(huge, 2*MaxCodes), meta}.Append(nil))
+	report := ErrorBody{huge, slicesOf(huge, 2*MaxCodes), meta}.Append(nil)
+	if _, err := NewReader(bytes.NewReader(AppendFrame(nil, KindError, 1, report)), 16).Next(); err != nil {
+		t.Errorf("the longest report does not get across: %v", err)
+	}
+	e, err := ParseError(report)
 	if err != nil || len(e.Message) > MaxMessage || !strings.HasSuffix(e.Message, fmt.Sprintf(" ... (shortened from %d bytes)", len(huge))) || len(e.Codes) != MaxCodes {
 		t.Errorf("error: %d bytes, %d codes, %v", len(e.Message), len(e.Codes), err)
 	}
-	if p, err := ParsePanic(PanicBody{huge, huge}.Append(nil)); err != nil || len(p.Stack) > MaxStack || len(p.Stack) < MaxStack-8 {
+	report = PanicBody{huge, huge}.Append(nil)
+	if _, err := NewReader(bytes.NewReader(AppendFrame(nil, KindPanic, 1, report)), 16).Next(); err != nil {
+		t.Errorf("the longest panic does not get across: %v", err)
+	}
+	if p, err := ParsePanic(report); err != nil || len(p.Stack) > MaxStack || len(p.Stack) < MaxStack-8 {
 		t.Errorf("panic: %d bytes, %v", len(p.Stack), err)
 	}
 	b, err := StartFailed{huge, slicesOf("code", 2*MaxCodes), huge}.Append(nil)

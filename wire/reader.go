@@ -22,7 +22,8 @@ type Reader struct {
 	err   error // a broken protocol: nothing after it can be trusted
 }
 
-// NewReader returns a Reader that refuses bodies longer than limit bytes.
+// NewReader returns a Reader that refuses bodies longer than limit bytes; for errors and panics the limit is
+// [ReportLimit] if that is higher.
 func NewReader(src io.Reader, limit int) *Reader {
 	return &Reader{src: src, limit: limit}
 }
@@ -66,11 +67,20 @@ func (r *Reader) header() (header, error) {
 		return header{}, err
 	}
 	h, err := parseHeader(r.buf[r.r:r.w])
-	if err == nil && int64(h.size) > int64(r.limit) {
-		err = &SizeError{Kind: h.kind, Size: uint64(h.size), Limit: r.limit}
+	if limit := r.limitOf(h.kind); err == nil && int64(h.size) > int64(limit) {
+		err = &SizeError{Kind: h.kind, Size: uint64(h.size), Limit: limit}
 	}
 	r.err = err
 	return h, err
+}
+
+// limitOf is the longest body a frame of kind k may have here. A report of a failure must get across however small the
+// limit for values is.
+func (r *Reader) limitOf(k Kind) int {
+	if k == KindError || k == KindPanic {
+		return max(r.limit, ReportLimit)
+	}
+	return r.limit
 }
 
 // fill reads until n bytes are buffered from r.r on.

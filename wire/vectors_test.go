@@ -195,7 +195,7 @@ func golden(t *testing.T, name string) []vector {
 	return parseVectors(t, string(text))
 }
 
-func parseVectors(t *testing.T, text string) []vector {
+func parseVectors(t testing.TB, text string) []vector {
 	t.Helper()
 	var all []vector
 	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
