@@ -391,11 +391,13 @@ func lowestLevel(ctx context.Context, log *slog.Logger) int {
 	return int(slog.LevelError)
 }
 
+const workerTitle = ": worker "
+
 // processName is what ps shows: the program, and which worker of it.
 func processName(worker string) string {
 	program := "worker"
 	if exe, err := os.Executable(); err == nil {
 		program = filepath.Base(exe)
 	}
-	return program + ": worker " + worker
+	return program + workerTitle + worker
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -52,7 +53,7 @@ func serveParent() error {
 	// Whoever signals the whole group (Ctrl-C, systemd) means the parent, which
 	// then stops its workers in order.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
-	_ = spawn.SetName("worker") // only for people; setup has no better one
+	_ = spawn.SetName(shortName(os.Args[0])) // for top and pstree
 
 	w := &worker{running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
@@ -71,6 +72,15 @@ func serveParent() error {
 	}
 	w.answers = &answers{file: files.answers, limit: w.setup.Limit}
 	return w.serve(files.calls)
+}
+
+// shortName is the worker's own name, out of what processName has made. The
+// kernel cuts it to 15 bytes.
+func shortName(argv0 string) string {
+	if _, name, ok := strings.Cut(argv0, workerTitle); ok {
+		return name
+	}
+	return "worker"
 }
 
 // openPage gives the parent its view on what has been started, and the runtime
