@@ -32,7 +32,19 @@ func (w *world) startRoot(n nodeJSON, async string) any {
 		w.refs[async] = result
 		return "pending"
 	}
-	return <-result
+	return within(func() any { return <-result })
+}
+
+// within does something that must not take for ever, so that a tree that hangs fails its scenario and no other.
+func within(do func() any) any {
+	c := make(chan any, 1)
+	go func() { c <- do() }()
+	select {
+	case result := <-c:
+		return result
+	case <-time.After(time.Hour):
+		return "no answer within an hour of fake time"
+	}
 }
 
 func rootResult(err error) any {
@@ -102,7 +114,7 @@ func (w *world) step(st step) (result any) {
 		synctest.Wait()
 		return "pending"
 	}
-	result = w.prepare(st)()
+	result = within(w.prepare(st))
 	took := time.Since(begun)
 	if st.MinMS != nil && took < time.Duration(*st.MinMS)*time.Millisecond ||
 		st.MaxMS != nil && took > time.Duration(*st.MaxMS)*time.Millisecond {

@@ -152,7 +152,7 @@ func (w *world) play(sc *scenario) {
 		text, _ := json.Marshal(st)
 		w.compare(fmt.Sprintf("step %d %s", i, text), sc.Expect.Steps[i], w.step(st))
 	}
-	w.compare("final", sc.Expect.Final, w.stop())
+	w.compare("final", sc.Expect.Final, within(w.stop))
 }
 
 // compare takes what has happened since the last time, and fails if it is not what was expected.

@@ -21,6 +21,8 @@ type run struct {
 	id              uint64 // the number strategy has given it
 	ordinal         int    // the number of the run of this child, from 1
 	begun           time.Time
+	killed          bool // Kill has been called, or would have been
+	killable        bool // the service had a Kill
 
 	// under the lock of the mailbox
 	up        bool

@@ -139,8 +139,7 @@ func (l *loop) force(runs []*run, asked bool) {
 	for _, r := range runs {
 		r.member.enter(Stopping, time.Now())
 		l.emitChild(r.member, Event{Kind: EventKilling})
-		wait = kill(r.member.service) || !asked || wait
-		r.cancel(ErrKilled)
+		wait = l.killRun(r) || !asked || wait
 	}
 	if wait {
 		l.await(l.killLimit(), allEnded(runs))
@@ -191,10 +190,19 @@ func (l *loop) killAll() {
 	}
 	for _, m := range l.members.all() {
 		if m.run != nil {
-			kill(m.service)
-			m.run.cancel(ErrKilled)
+			l.killRun(m.run)
 		}
 	}
+}
+
+// killRun kills and cancels a run, once, and reports whether it could be killed.
+func (l *loop) killRun(r *run) bool {
+	if !r.killed {
+		r.killed = true
+		r.killable = kill(r.member.service)
+		r.cancel(ErrKilled)
+	}
+	return r.killable
 }
 
 // allEnded returns a condition for the mailbox: all runs have returned. It looks at each only once.
