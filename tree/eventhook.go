@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/thejerf/suture/v4"
 )
@@ -21,7 +22,9 @@ func EventHook(log *slog.Logger) suture.EventHook {
 	}
 	return func(e suture.Event) {
 		level, message, attrs := sutureRecord(e)
-		log.LogAttrs(context.Background(), level, message, attrs...)
+		if log.Enabled(context.Background(), level) {
+			write(log, time.Now(), level, message, attrs)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/thejerf/suture/v4"
 )
@@ -28,10 +29,15 @@ func LogEvents(log *slog.Logger) func(Event) {
 		if !log.Enabled(context.Background(), level) {
 			return
 		}
-		r := slog.NewRecord(e.Time, level, message, 0)
-		r.AddAttrs(e.attrs()...)
-		_ = log.Handler().Handle(context.Background(), r) // nobody can act on it, as in slog itself
+		write(log, e.Time, level, message, e.attrs())
 	}
+}
+
+// write is log.LogAttrs with a time, and without a source line, which would be one of this package.
+func write(log *slog.Logger, at time.Time, level slog.Level, message string, attrs []slog.Attr) {
+	r := slog.NewRecord(at, level, message, 0)
+	r.AddAttrs(attrs...)
+	_ = log.Handler().Handle(context.Background(), r) // nobody can act on an error here, as in slog itself
 }
 
 // judgement is how an event is logged.
@@ -46,7 +52,7 @@ var judgements = map[EventKind]judgement{
 	EventStartFailed:  {slog.LevelWarn, "child did not start"},
 	EventIgnored:      {slog.LevelInfo, "child need not run"},
 	EventExited:       {slog.LevelInfo, "child ended"},
-	EventRestarting:   {slog.LevelWarn, "child will be restarted"},
+	EventRestarting:   {slog.LevelWarn, "child waits for its restart"},
 	EventStopping:     {slog.LevelDebug, "child is asked to stop"},
 	EventKilling:      {slog.LevelWarn, "child is killed"},
 	EventStopped:      {slog.LevelInfo, "child stopped"},
@@ -63,6 +69,8 @@ var judgements = map[EventKind]judgement{
 // judge returns how an event is logged, which depends also on its cause.
 func judge(e Event) (slog.Level, string) {
 	switch j := judgements[e.Kind]; {
+	case e.Kind == EventStarted && e.Run > 1:
+		return slog.LevelWarn, "child restarted"
 	case e.Kind == EventExited && !orderly(e.Err):
 		return slog.LevelWarn, "child failed"
 	case e.Kind == EventStopped && !stoppedWell(e.Err):
