@@ -45,6 +45,9 @@ func (q *queue) put(line []byte, truncated bool) {
 	defer q.mu.Unlock()
 	if !allowed || q.cost+len(line)+lineCost > maxQueued {
 		q.dropped++
+		if q.dropped > 1 {
+			return // the other side knows
+		}
 	} else {
 		q.cost += len(line) + lineCost
 		q.waiting = append(q.waiting, queued{append([]byte(nil), line...), truncated})

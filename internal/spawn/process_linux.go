@@ -12,13 +12,12 @@ import (
 // Process is a worker process from its start until it has been reaped.
 type Process struct {
 	pid  int
-	file *os.File        // the pidfd, in the runtime's poller
+	file *os.File        // the pidfd, in the runtime's poller; closed when reaped
 	conn syscall.RawConn // the way to its number that is safe against Close
 	done chan struct{}
 
-	mu     sync.Mutex // held while signalling the group, and while reaping
-	reaped bool       // guarded by mu
-	state  State      // written before done is closed
+	mu    sync.Mutex // held while signalling the group, and while reaping
+	state State      // written before done is closed
 }
 
 // newProcess takes over a process that has just been cloned.

@@ -227,7 +227,7 @@ func TestWaitingWithoutPoller(t *testing.T) {
 func TestUnwatchableProcessIsKilled(t *testing.T) {
 	checkLeaks(t)
 	r, w := pipe(t)
-	c := sh(t, "sleep 1000 & sleep 1000", w)
+	c := sh(t, "(echo ready >&3; exec sleep 1000) & sleep 1000", w)
 	h, err := hold()
 	must(t, err)
 	files, err := c.descriptors(h.null)
@@ -236,12 +236,16 @@ func TestUnwatchableProcessIsKilled(t *testing.T) {
 	onCloneThread(func() { pid, pidfd, err = forkExec(c.Exe, files, c) })
 	must(t, err)
 	w.Close()
+	lines := bufio.NewReader(r)
+	expectLine(t, lines, "ready")
 	must(t, unix.Close(pidfd))
 	var e *Error
 	if _, err := newProcess(pid, -1); !errors.As(err, &e) || e.Op != OpWatch {
 		t.Errorf("error %v", err)
 	}
-	readAll(t, r)
+	if _, err := io.ReadAll(lines); err != nil {
+		t.Error(err)
+	}
 }
 
 // Threads of this program may end as they like: workers live on.

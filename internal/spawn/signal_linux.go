@@ -22,9 +22,6 @@ func (p *Process) Signal(sig syscall.Signal) error {
 func (p *Process) SignalGroup(sig syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reaped {
-		return os.ErrProcessDone
-	}
 	err := p.send(sig, toGroup)
 	if err == unix.EINVAL { // before Linux 6.9; the number is still ours, since nobody has reaped it
 		err = done(unix.Kill(-p.pid, sig))

@@ -245,3 +245,12 @@ func copyProgram(t *testing.T, path string) {
 	defer syscall.ForkLock.RUnlock()
 	must(t, os.WriteFile(path, b, 0o755))
 }
+
+func TestHoldLeaksNothing(t *testing.T) {
+	checkLeaks(t)
+	must(t, Hold())
+	h, err := openHeld()
+	must(t, err)
+	must(t, h.exe.Close())
+	must(t, h.null.Close())
+}

@@ -13,7 +13,6 @@ import (
 func (p *Process) wait() {
 	p.awaitDeath()
 	p.reap()
-	p.file.Close()
 	close(p.done)
 }
 
@@ -41,7 +40,8 @@ func (p *Process) awaitBlocking() {
 
 // reap kills what is left of the group while the dead leader still keeps the
 // group's number from being given to somebody else, and then takes the exit
-// status.
+// status. From the Close on no signal is sent any more, by number or
+// otherwise.
 func (p *Process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +51,7 @@ func (p *Process) reap() {
 		unix.Kill(-p.pid, unix.SIGKILL)
 	}
 	p.conn.Control(func(fd uintptr) { p.state = collect(int(fd)) })
-	p.reaped = true
+	p.file.Close()
 }
 
 // isGone reports whether somebody else has reaped the process.

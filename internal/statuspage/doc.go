@@ -15,7 +15,11 @@
 // The crash text is written by the Go runtime itself, into a descriptor that
 // no handler can mistake for standard error (runtime/debug.SetCrashOutput). The
 // runtime's writes beyond the end of the page fail, so it keeps the beginning
-// of a longer text, which is the part that names the cause.
+// of a longer text. A panic is there from its first line on. Of a fatal error
+// (stack overflow, a fault outside Go, deadlock) the runtime copies the
+// signal and the stacks only: the line "fatal error: ..." and what precedes it
+// go to standard error alone, as of Go 1.26. A report of a crash should
+// therefore show both.
 //
 // # Trust
 //
