@@ -234,7 +234,7 @@ func (w *worker) serve(calls *os.File) error {
 			err = f.Check(wire.Calls, wire.ToWorker)
 		}
 		if errors.Is(err, io.EOF) {
-			select {} // the parent has closed it: obey decides what follows
+			os.Exit(exitOrphan)
 		}
 		if err != nil {
 			return fmt.Errorf("the parent broke the protocol: %w", err)
