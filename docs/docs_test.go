@@ -77,6 +77,9 @@ func TestCodeInPages(t *testing.T) {
 }
 
 func checkProgram(t *testing.T, b block) {
+	if strings.Contains(b.code, `import "C"`) && !cgo(t) {
+		t.Skip("needs cgo")
+	}
 	exe := filepath.Join(t.TempDir(), "program")
 	if out, err := goBuild(t, b.code, "-o", exe); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -135,6 +138,11 @@ func goBuild(t *testing.T, code string, args ...string) (string, error) {
 }
 
 var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+
+func cgo(t *testing.T) bool {
+	out, err := exec.CommandContext(t.Context(), "go", "env", "CGO_ENABLED").Output()
+	return err == nil && strings.TrimSpace(string(out)) == "1"
+}
 
 // blocks cuts the fenced Go blocks out of a page.
 func blocks(t *testing.T, page string) []block {
