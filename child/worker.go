@@ -244,40 +244,44 @@ func (w *worker) serve(calls *os.File) error {
 			continue
 		}
 		slots <- struct{}{}
-		body := append([]byte(nil), f.Body...)
+		run := w.accept(f.ID, append([]byte(nil), f.Body...))
 		go func() {
 			defer func() { <-slots }()
-			w.handle(f.ID, body)
+			run()
 		}()
 	}
 }
 
 // handle runs one call and writes its answer.
-func (w *worker) handle(id uint64, body []byte) {
-	call, err := wire.ParseCall(body)
+func (w *worker) handle(id uint64, body []byte) { w.accept(id, body)() }
+
+// accept marks a call as started and returns what remains to be done: to run
+// it, or to say why not. It is called in the order in which the calls came, so
+// that the mark means all calls up to it, and a cancel finds its call.
+func (w *worker) accept(id uint64, body []byte) (run func()) {
+	refuse := func(err error) func() { return func() { w.answers.fail(id, err) } }
+	ctx, done, call, err := w.start(id, body)
 	if err != nil {
-		w.answers.fail(id, err)
-		return
+		return refuse(err)
 	}
 	f, known := functions.get(call.Func)
 	if !known {
-		w.answers.fail(id, fmt.Errorf("this binary does not define the function %q", call.Func))
-		return
+		done()
+		return refuse(fmt.Errorf("this binary does not define the function %q", call.Func))
 	}
-	ctx, done, err := w.start(id, call)
-	if err != nil {
-		w.answers.fail(id, err)
-		return
+	return func() {
+		defer done()
+		returned := false
+		defer func() { w.recovers(id, returned) }()
+		w.answers.call(ctx, id, f, w.state, call.Input)
+		returned = true
 	}
-	defer done()
-	defer w.recovers(id)
-	w.answers.call(ctx, id, f, w.state, call.Input)
 }
 
 // start marks the call as started and makes its context, unless it was
 // cancelled before, or the worker is stopping: then it never returns, and the
 // parent sees that the call was not started.
-func (w *worker) start(id uint64, call wire.Call) (context.Context, func(), error) {
+func (w *worker) start(id uint64, body []byte) (ctx context.Context, done func(), call wire.Call, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.stopping {
@@ -286,7 +290,10 @@ func (w *worker) start(id uint64, call wire.Call) (context.Context, func(), erro
 	w.seen = max(w.seen, id)
 	if cause, ok := w.canceled[id]; ok {
 		delete(w.canceled, id)
-		return nil, nil, cause
+		return nil, nil, call, cause
+	}
+	if call, err = wire.ParseCall(body); err != nil {
+		return nil, nil, call, err
 	}
 	ctx, cancel := handlerContext(call)
 	w.running[id] = cancel
@@ -297,7 +304,7 @@ func (w *worker) start(id uint64, call wire.Call) (context.Context, func(), erro
 		defer w.mu.Unlock()
 		delete(w.running, id)
 		w.idle.Broadcast()
-	}, nil
+	}, call, nil
 }
 
 // handlerContext makes the context in which a call's function runs: what has
@@ -312,11 +319,16 @@ func handlerContext(call wire.Call) (context.Context, context.CancelCauseFunc) {
 }
 
 // recovers turns a panic in a handler into a report and the end of the worker:
-// what the panic has left behind cannot be trusted with another call.
-func (w *worker) recovers(id uint64) {
+// what the panic has left behind cannot be trusted with another call. A handler
+// that ends its goroutine (runtime.Goexit) would leave its caller without an
+// answer, and with Concurrency 1 the worker without the thread that takes calls.
+func (w *worker) recovers(id uint64, returned bool) {
 	v := recover()
-	if v == nil {
+	if returned {
 		return
+	}
+	if v == nil {
+		v = "the function called runtime.Goexit"
 	}
 	body := wire.PanicBody{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
 	w.answers.panics(id, body)
