@@ -468,8 +468,15 @@ func TestStopWithoutARunAndTwice(t *testing.T) {
 		if err := s.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		go s.Stop(t.Context())
-		isErr(t, s.Stop(t.Context()), nil)
+		both := make(chan error)
+		for range 2 {
+			go func() { both <- s.Stop(t.Context()) }()
+		}
+		for range 2 {
+			if err := <-both; err != nil {
+				isErr(t, err, ErrNotRunning) // it came too late
+			}
+		}
 		isErr(t, s.Wait(), nil)
 		isErr(t, s.Stop(t.Context()), ErrNotRunning)
 		isErr(t, s.WaitReady(t.Context()), ErrShutdown)

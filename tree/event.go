@@ -12,7 +12,7 @@ const (
 	EventStartFailed                      // it did not become ready; Err, Took
 	EventIgnored                          // it need not run
 	EventExited                           // it ended by itself; Err, Took
-	EventRestarting                       // it will be started again; Attempt, Delay
+	EventRestarting                       // it waits for its next start, after a delay or a failed one; Attempt, Delay
 	EventStopping                         // it is asked to stop
 	EventKilling                          // it is ended by force
 	EventStopped                          // it has returned after that; Err, Took
