@@ -179,3 +179,29 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// What the prose names of a package exists.
+func TestNames(t *testing.T) {
+	name := regexp.MustCompile("`[^`\n]*?\\b((?:child|pool|strategy|tree)\\.\\p{Lu}\\w*(?:\\.\\p{Lu}\\w*)?)")
+	seen := map[string]bool{}
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prose := fence.ReplaceAllString(string(text), "")
+		for _, m := range name.FindAllStringSubmatch(prose, -1) {
+			if seen[m[1]] {
+				continue
+			}
+			seen[m[1]] = true
+			out, err := exec.CommandContext(t.Context(), "go", "doc", "github.com/verdigris-go/verdigris/"+m[1]).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s names %s: %s", page, m[1], out)
+			}
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("no names found")
+	}
+}
