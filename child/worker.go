@@ -272,7 +272,7 @@ func (w *worker) accept(id uint64, body []byte) (run func()) {
 	return func() {
 		defer done()
 		returned := false
-		defer func() { w.recovers(id, returned) }()
+		defer w.recovers(id, &returned)
 		w.answers.call(ctx, id, f, w.state, call.Input)
 		returned = true
 	}
@@ -322,9 +322,9 @@ func handlerContext(call wire.Call) (context.Context, context.CancelCauseFunc) {
 // what the panic has left behind cannot be trusted with another call. A handler
 // that ends its goroutine (runtime.Goexit) would leave its caller without an
 // answer, and with Concurrency 1 the worker without the thread that takes calls.
-func (w *worker) recovers(id uint64, returned bool) {
+func (w *worker) recovers(id uint64, returned *bool) {
 	v := recover()
-	if returned {
+	if *returned {
 		return
 	}
 	if v == nil {
