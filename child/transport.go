@@ -50,7 +50,8 @@ type pipes struct {
 }
 
 func newPipes(out, in *os.File, limit int, to receiver) (*pipes, error) {
-	box, err := newOutbox(out, to.ended)
+	// A write fails when nobody reads any more; only what is read can be wrong.
+	box, err := newOutbox(out, func(error) { to.ended(nil) })
 	if err != nil {
 		return nil, err
 	}
