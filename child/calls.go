@@ -105,11 +105,11 @@ func (c *calls) settle(k *call, err error) {
 	close(k.done)
 }
 
-// pending reports whether the call has not been answered yet.
-func (c *calls) pending(id uint64) bool {
+// find returns the call if it has not been answered yet, else nil.
+func (c *calls) find(id uint64) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open[id] != nil
+	return c.open[id]
 }
 
 // close refuses calls from now on.

@@ -125,7 +125,7 @@ func (r *run) giveUp(ctx context.Context, k *call) error {
 // another one is not to blame: it is looked at again later.
 func (r *run) overdue(k *call, o order) {
 	switch {
-	case !r.calls.pending(k.id):
+	case r.calls.find(k.id) == nil:
 	case r.page.Started() < k.id:
 		time.AfterFunc(r.cfg.Grace, func() { r.overdue(k, o) })
 	default:
@@ -177,11 +177,12 @@ func (r *run) answer(f wire.Frame, failed *wire.ErrorBody) {
 // panics notes that a handler panicked. The worker ends now; its calls are
 // settled when it has, with everything that is known by then.
 func (r *run) panics(id uint64, body wire.PanicBody) {
-	if !r.calls.pending(id) {
+	k := r.calls.find(id)
+	if k == nil {
 		r.calls.stale.Add(1)
 		return
 	}
-	if r.panicked.CompareAndSwap(nil, &body) {
+	if r.panicked.CompareAndSwap(nil, &Panic{body.Value, body.Stack, k.info}) {
 		time.AfterFunc(dyingGrace, func() { r.kill(order{Panicked, "it lived on after a panic"}) })
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ErrNotStarted is matched by every error of a call whose function has surely
@@ -30,7 +32,7 @@ func (c CallInfo) String() string {
 	if c.Key == "" {
 		return c.Func
 	}
-	return fmt.Sprintf("%s [%s]", c.Func, c.Key)
+	return fmt.Sprintf("%s [%s]", c.Func, brief(c.Key))
 }
 
 // CrashError says that a worker process ended without having been asked to: by
@@ -50,18 +52,22 @@ type CrashError struct {
 
 // Panic is what a handler panicked with.
 type Panic struct {
-	Value string // as printed by fmt
-	Stack string // of the panicking goroutine
+	Value string   // as printed by fmt
+	Stack string   // of the panicking goroutine
+	Call  CallInfo // the call whose handler it was
 }
 
 // Error is one line: who, how, while doing what, and the last thing it said.
 func (e *CrashError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "worker %s (pid %d, run %d) ", e.Worker, e.PID, e.Run)
-	if e.Panic != nil {
-		fmt.Fprintf(&b, "panicked: %s", firstLine(e.Panic.Value))
-	} else {
+	switch {
+	case e.Panic == nil:
 		b.WriteString(e.Exit.String())
+	case len(e.Calls) > 1 && e.Calls[0] != e.Panic.Call:
+		fmt.Fprintf(&b, "panicked in %s: %s", e.Panic.Call, brief(firstLine(e.Panic.Value)))
+	default:
+		fmt.Fprintf(&b, "panicked: %s", brief(firstLine(e.Panic.Value)))
 	}
 	if len(e.Calls) > 0 {
 		fmt.Fprintf(&b, " while running %s", e.Calls[0])
@@ -254,6 +260,22 @@ type codecError struct {
 func (e *codecError) Error() string { return fmt.Sprintf("%s: the %s: %v", e.name, e.what, e.err) }
 func (e *codecError) Unwrap() error { return e.err }
 
+// brief makes what a worker has said fit for a line of text: bounded, and
+// without control characters.
+func brief(s string) string {
+	const most = 200 // bytes
+	cut := ""
+	if len(s) > most {
+		s, cut = s[:most], "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD")) + cut
+}
+
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimLeft(s, "\n"), "\n")
 	return line
@@ -261,5 +283,5 @@ func firstLine(s string) string {
 
 func lastLine(s string) string {
 	s = strings.TrimRight(s, "\r\n \t")
-	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+	return brief(strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:]))
 }

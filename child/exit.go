@@ -70,7 +70,7 @@ func (e Exit) String() string {
 		how = fmt.Sprintf(" (exit status %d)", e.Code)
 	}
 	if e.Detail != "" {
-		return fmt.Sprintf("%v%s: %s", e.Cause, how, e.Detail)
+		return fmt.Sprintf("%v%s: %s", e.Cause, how, brief(e.Detail))
 	}
 	return e.Cause.String() + how
 }
@@ -89,18 +89,25 @@ type order struct {
 }
 
 // classify puts together what we ordered, what the kernel saw and what the
-// worker's runtime reported.
-func classify(s spawn.State, ordered *order, report string) Exit {
+// worker's runtime reported on the status page. What it wrote to stderr, where
+// everybody may write, only ever adds words to a report.
+func classify(s spawn.State, ordered *order, report, stderr string) Exit {
 	e := Exit{Code: s.Code, Signal: s.Signal, Core: s.Core, CPU: s.User + s.System, MaxRSS: s.MaxRSS}
 	ours := s.Kind == spawn.Signaled && (s.Signal == syscall.SIGKILL || s.Signal == syscall.SIGTERM)
 	switch {
 	case s.Kind == spawn.Exited:
-		e.Cause, e.Detail = reportCause(s.Code, report)
+		e.Cause = Exited
+		if s.Code == exitPanic && report != "" { // without a report it is just a status
+			e.Cause, e.Detail = reportCause(report, stderr)
+		}
 		return e
 	case ordered != nil && (ours || s.Kind == spawn.Unknown):
 		e.Cause, e.Detail = ordered.cause, ordered.detail
 	case s.Kind == spawn.Signaled:
 		e.Cause = signalCause(s.Signal)
+		if s.Signal == syscall.SIGABRT && report != "" { // GOTRACEBACK=crash ends so after any report
+			e.Cause, e.Detail = reportCause(report, stderr)
+		}
 	}
 	e.Code = -1
 	return e
@@ -118,29 +125,25 @@ func signalCause(sig syscall.Signal) Cause {
 	return Signaled
 }
 
-// reportCause reads the crash report of a Go runtime. Status 2 is what the
-// runtime exits with after every one of them; without a report it is just a status.
-func reportCause(code int, report string) (Cause, string) {
-	if code != 2 || report == "" {
-		return Exited, ""
-	}
+// reportCause reads the crash report of a Go runtime. Of a fatal error the
+// report has the stacks only; its name is on stderr.
+func reportCause(report, stderr string) (Cause, string) {
+	const fatal = "fatal error: "
 	detail := firstLine(report)
 	sigline := lineWith(report, "[signal ")
 	switch {
+	case strings.HasPrefix(report, "panic: "):
+		return Panicked, strings.TrimPrefix(detail, "panic: ")
 	case strings.HasPrefix(report, "SIGABRT: "):
 		return Aborted, detail
 	case strings.HasPrefix(report, "SIGSEGV: "), strings.HasPrefix(report, "SIGBUS: "):
 		return Segfault, detail
-	case strings.Contains(sigline, "SIGSEGV"), strings.Contains(sigline, "SIGBUS"):
-		return Segfault, strings.Trim(sigline, "[]")
-	case strings.Contains(report, "\nfatal error: ") || strings.HasPrefix(report, "fatal error: "):
-		return Fatal, strings.TrimPrefix(lineWith(report, "fatal error: "), "fatal error: ")
-	case strings.HasPrefix(report, "panic: "):
-		return Panicked, strings.TrimPrefix(detail, "panic: ")
 	case strings.HasPrefix(report, "SIG"):
 		return Signaled, detail
+	case strings.Contains(sigline, "SIGSEGV"), strings.Contains(sigline, "SIGBUS"):
+		return Segfault, strings.Trim(sigline, "[]")
 	}
-	return Exited, ""
+	return Fatal, strings.TrimPrefix(lineWith(report+"\n"+stderr, fatal), fatal)
 }
 
 func lineWith(s, prefix string) string {

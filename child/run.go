@@ -40,10 +40,10 @@ type run struct {
 	stderr    *output.Drain
 
 	born, readyAt time.Time
-	unknown       map[string]string              // functions that a separate binary cannot run, and why
-	ordered       atomic.Pointer[order]          // the first kill this side decided on
-	panicked      atomic.Pointer[wire.PanicBody] // what the worker reported before it went
-	broken        chan error                     // a channel has ended (nil), or the protocol was broken
+	unknown       map[string]string     // functions that a separate binary cannot run, and why
+	ordered       atomic.Pointer[order] // the first kill this side decided on
+	panicked      atomic.Pointer[Panic] // what the worker reported before it went
+	broken        chan error            // a channel has ended (nil), or the protocol was broken
 }
 
 // startRun brings a worker up: spawn, handshake, state. started is told as soon
@@ -327,9 +327,9 @@ func (r *run) bury() *CrashError {
 	trace := string(r.page.CrashText())
 	crash := r.crash()
 	crash.Stderr, crash.Trace = r.stderr.Tail(), trace
-	crash.Exit = classify(r.proc.State(), r.ordered.Load(), trace)
+	crash.Exit = classify(r.proc.State(), r.ordered.Load(), trace, crash.Stderr)
 	if p := r.panicked.Load(); p != nil {
-		crash.Exit.Cause, crash.Panic = Panicked, &Panic{p.Value, p.Stack}
+		crash.Exit.Cause, crash.Panic = Panicked, p
 	}
 	r.fail(crash)
 	r.page.Close()
