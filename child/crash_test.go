@@ -1,0 +1,363 @@
+//go:build linux
+
+package child_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+)
+
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// named is a context whose calls have a key and a trace.
+func named(key string) context.Context {
+	return child.WithMeta(child.WithKey(context.Background(), key), child.TraceParent, traceparent)
+}
+
+// deaths are the ways to die in a handler, and what is to be known afterwards.
+var deaths = []struct {
+	way    string
+	cause  child.Cause
+	code   int
+	signal syscall.Signal
+	panic  string // value of the panic
+	trace  string // part of the crash report
+	text   string // the error after "worker w (pid N, run 1) ", in full
+}{
+	{way: "C segfault", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
+		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation while running perish [cat.png]"},
+	{way: "C abort", cause: child.Aborted, code: 2, trace: "SIGABRT: abort",
+		text: "crashed: abort (exit status 2): SIGABRT: abort while running perish [cat.png]"},
+	{way: "C stack overflow", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
+		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation while running perish [cat.png]"},
+	{way: "unsafe fault", cause: child.Segfault, code: 2, trace: "[signal SIGSEGV"},
+	{way: "stack overflow", cause: child.Fatal, code: 2, trace: "runtime.newstack",
+		text: "crashed: fatal error of the Go runtime (exit status 2): stack overflow while running perish [cat.png]"},
+	{way: "map writes", cause: child.Fatal, code: 2, trace: "maps.fatal"},
+	{way: "unlock", cause: child.Fatal, code: 2, trace: "sync.fatal",
+		text: "crashed: fatal error of the Go runtime (exit status 2): sync: unlock of unlocked mutex while running perish [cat.png]"},
+	{way: "panic", cause: child.Panicked, code: 2, panic: "no such colour",
+		text: "panicked: no such colour while running perish [cat.png]"},
+	{way: "panic of an error", cause: child.Panicked, code: 2, panic: "reading: file already closed",
+		text: "panicked: reading: file already closed while running perish [cat.png]"},
+	{way: "panic of nil", cause: child.Panicked, code: 2, panic: "panic called with nil argument"},
+	{way: "nil pointer", cause: child.Panicked, code: 2, panic: "runtime error: invalid memory address or nil pointer dereference",
+		text: "panicked: runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]"},
+	{way: "goexit", cause: child.Panicked, code: 2, panic: "runtime.Goexit"},
+	{way: "panic elsewhere", cause: child.Panicked, code: 2, trace: "panic: from another goroutine",
+		text: "crashed: panic (exit status 2): from another goroutine while running perish [cat.png]"},
+	{way: "nil elsewhere", cause: child.Panicked, code: 2, trace: "panic: runtime error: invalid memory address",
+		text: "crashed: panic (exit status 2): runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]"},
+	{way: "exit 0", cause: child.Exited,
+		text: "exited (exit status 0) while running perish [cat.png]; its last words: last words before exit 0"},
+	{way: "exit 2", cause: child.Exited, code: 2,
+		text: "exited (exit status 2) while running perish [cat.png]; its last words: last words before exit 2"},
+	{way: "exit 3", cause: child.Exited, code: 3,
+		text: "exited (exit status 3) while running perish [cat.png]; its last words: last words before exit 3"},
+	{way: "log.Fatal", cause: child.Exited, code: 1},
+	{way: "SIGKILL", cause: child.Killed, code: -1, signal: syscall.SIGKILL,
+		text: "was killed from outside (signal 9, killed) while running perish [cat.png]; its last words: last words before SIGKILL"},
+	{way: "SIGHUP", cause: child.Signaled, code: -1, signal: syscall.SIGHUP,
+		text: "was ended by a signal (signal 1, hangup) while running perish [cat.png]; its last words: last words before SIGHUP"},
+	{way: "SIGQUIT", cause: child.Signaled, code: 2, trace: "SIGQUIT: quit",
+		text: "was ended by a signal (exit status 2): SIGQUIT: quit while running perish [cat.png]"},
+	// What a handler prints is never taken for the runtime's report.
+	{way: "forged trace", cause: child.Exited, code: 2,
+		text: "exited (exit status 2) while running perish [cat.png]; its last words: goroutine 1 [running]:"},
+}
+
+func TestEveryDeathIsTold(t *testing.T) {
+	watch(t)
+	t.Run("while running", func(t *testing.T) {
+		for _, d := range deaths {
+			t.Run(d.way, func(t *testing.T) {
+				t.Parallel()
+				if !ccrash.HasC && strings.HasPrefix(d.way, "C ") {
+					t.Skip("needs cgo")
+				}
+				w := up(t, child.Config{Name: "w"})
+				pid := w.pid()
+				_, err := perish.Call(named("cat.png"), w, d.way)
+				crash := as[*child.CrashError](t, err)
+
+				if crash.Worker != "w" || crash.PID != pid || crash.Run != 1 || crash.Uptime <= 0 || crash.Uptime > limit {
+					t.Errorf("worker %q, pid %d of %d, run %d, uptime %v", crash.Worker, crash.PID, pid, crash.Run, crash.Uptime)
+				}
+				if e := crash.Exit; e.Cause != d.cause || e.Code != d.code || e.Signal != d.signal || e.CPU <= 0 || e.MaxRSS <= 0 {
+					t.Errorf("exit %+v, want cause %v, code %d, signal %d", e, d.cause, d.code, d.signal)
+				}
+				if want := (child.CallInfo{Func: "perish", Key: "cat.png", Trace: traceparent}); len(crash.Calls) != 1 || crash.Calls[0] != want {
+					t.Errorf("calls %v", crash.Calls)
+				}
+				if !strings.Contains(crash.Stderr, "last words before "+d.way+"\n") {
+					t.Errorf("stderr %q", crash.Stderr)
+				}
+				if !strings.Contains(crash.Trace, d.trace) || (d.trace == "") != (crash.Trace == "") {
+					t.Errorf("trace %q", crash.Trace)
+				}
+				switch {
+				case d.panic == "":
+					if crash.Panic != nil {
+						t.Errorf("panic %+v", crash.Panic)
+					}
+				case crash.Panic == nil || !strings.Contains(crash.Panic.Value, d.panic) || !strings.Contains(crash.Panic.Stack, "workers_test.go:"):
+					t.Errorf("panic %+v", crash.Panic)
+				}
+				want := fmt.Sprintf("worker w (pid %d, run 1) %s", pid, d.text)
+				if text := err.Error(); strings.Contains(text, "\n") || d.text != "" && text != want {
+					t.Errorf("text %q\nwant %q", text, want)
+				}
+				if errors.Is(err, child.ErrNotStarted) {
+					t.Error("it matches ErrNotStarted")
+				}
+
+				served := as[*child.CrashError](t, w.end())
+				if served.Exit != crash.Exit || served.PID != pid || len(served.Calls) != 1 || served.Calls[0] != crash.Calls[0] {
+					t.Errorf("Serve returned %+v", served)
+				}
+			})
+		}
+	})
+}
+
+// A death after the answer leaves the answer alone.
+func TestDeathAfterTheAnswer(t *testing.T) {
+	watch(t)
+	t.Run("after", func(t *testing.T) {
+		for _, way := range []string{"C segfault", "C abort", "unsafe fault", "panic", "exit 0", "SIGKILL"} {
+			t.Run(way, func(t *testing.T) {
+				t.Parallel()
+				w, g := up(t, child.Config{}), newGate(t)
+				if v, err := perishLater.Call(named("a"), w, later{g, way}); v != 7 || err != nil {
+					t.Fatal(v, err)
+				}
+				g.open(t)
+				crash := as[*child.CrashError](t, w.end())
+				if len(crash.Calls) != 0 || strings.Contains(crash.Error(), "while running") {
+					t.Errorf("%v, calls %v", crash, crash.Calls)
+				}
+			})
+		}
+	})
+}
+
+// A death while the answer is being made fails the call; nothing is delivered.
+func TestDeathWhileEncodingTheAnswer(t *testing.T) {
+	watch(t)
+	t.Run("encoding", func(t *testing.T) {
+		for _, way := range []string{"C segfault", "panic", "exit 0", "SIGKILL", "goexit"} {
+			t.Run(way, func(t *testing.T) {
+				t.Parallel()
+				_, err := perishWriting.Call(named("a"), up(t, child.Config{}), way)
+				if crash := as[*child.CrashError](t, err); len(crash.Calls) != 1 {
+					t.Errorf("calls %v", crash.Calls)
+				}
+			})
+		}
+	})
+}
+
+func TestCrashErrorAsLogValue(t *testing.T) {
+	watch(t)
+	w := up(t, child.Config{Name: "w"})
+	_, err := perish.Call(named("cat.png"), w, "panic")
+	log := newRecorder()
+	slog.New(log).Error("call failed", "err", err)
+	got := log.wait(t, "call failed").attrs
+	for key, want := range map[string]any{
+		"err.worker": "w", "err.run": uint64(1), "err.error": err.Error(), "err.panic": "no such colour",
+		"err.exit.cause": "crashed: panic", "err.exit.code": int64(2), "err.exit.signal": int64(0),
+		"err.call0.func": "perish", "err.call0.key": "cat.png", "err.call0.trace": traceparent,
+		"err.stderr": "last words before panic\n",
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %v (%T), want %v", key, got[key], got[key], want)
+		}
+	}
+	if stack, _ := got["err.stack"].(string); !strings.Contains(stack, "workers_test.go") {
+		t.Errorf("stack %q", stack)
+	}
+}
+
+// With several calls at once, a crash fails those that were running with all
+// that is known, those on their way as not started, and no other worker's.
+func TestACrashFailsItsOwnCalls(t *testing.T) {
+	watch(t)
+	g := newGate(t)
+	w, other := up(t, child.Config{Concurrency: 3, Ahead: 10}), up(t, child.Config{})
+	running := []<-chan answer[string]{
+		async(named("a"), w, hold, holding{Gate: g, Say: "a"}),
+		async(named("b"), w, hold, holding{Gate: g, Say: "b"}),
+	}
+	w.log.wait(t, "holding a")
+	w.log.wait(t, "holding b")
+	elsewhere := async(named("x"), other, hold, holding{Gate: g, Say: "x"})
+	other.log.wait(t, "holding x")
+	third := async(named("c"), w, hold, holding{Gate: g, Say: "c"})
+	w.log.wait(t, "holding c")
+	var waiting []<-chan answer[int]
+	for i := range 5 {
+		waiting = append(waiting, async(named("w"), w, double, i))
+	}
+	expect(t, "eight calls on their way", func() bool { return w.Stats().InFlight == 8 })
+	must(t, syscall.Kill(w.pid(), syscall.SIGKILL))
+
+	keys := map[string]bool{}
+	for _, ch := range append(running, third) {
+		crash := as[*child.CrashError](t, receive(t, "a crashed call", ch).err)
+		if len(crash.Calls) != 3 || keys[crash.Calls[0].Key] || crash.Exit.Cause != child.Killed {
+			t.Errorf("%v: %v", crash, crash.Calls)
+		}
+		keys[crash.Calls[0].Key] = true
+		if !strings.HasSuffix(crash.Error(), "while running hold ["+crash.Calls[0].Key+"] and 2 more") {
+			t.Errorf("text %q", crash)
+		}
+	}
+	if len(keys) != 3 {
+		t.Errorf("the own call is not the first: %v", keys)
+	}
+	for _, ch := range waiting {
+		err := receive(t, "a call on its way", ch).err
+		not := as[*child.NotStartedError](t, err)
+		if !errors.Is(err, child.ErrNotStarted) || not.Func != "double" || !strings.Contains(err.Error(), "may be sent again") {
+			t.Errorf("%v", err)
+		}
+		if _, isCrash := errors.AsType[*child.CrashError](err); isCrash {
+			t.Errorf("a call that was not started is a crashed one: %v", err)
+		}
+	}
+	if n := len(as[*child.CrashError](t, w.end()).Calls); n != 3 {
+		t.Errorf("Serve names %d calls", n)
+	}
+	g.open(t)
+	if a := receive(t, "the other worker's call", elsewhere); a.value != "x" || a.err != nil {
+		t.Error(a)
+	}
+}
+
+// The one that panicked is told apart from those that ran beside it.
+func TestPanicBesideOthers(t *testing.T) {
+	watch(t)
+	w, g := up(t, child.Config{Concurrency: 2}), newGate(t)
+	beside := async(named("innocent"), w, hold, holding{Gate: g, Say: "a"})
+	w.log.wait(t, "holding a")
+	_, err := perish.Call(named("culprit"), w, "panic")
+	other := receive(t, "the call beside it", beside).err
+	for _, err := range []error{err, other} {
+		crash := as[*child.CrashError](t, err)
+		if len(crash.Calls) != 2 || crash.Panic == nil || crash.Panic.Call.Key != "culprit" {
+			t.Errorf("%v: %+v", crash, crash.Panic)
+		}
+	}
+	if want := " panicked: no such colour while running perish [culprit] and 1 more"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("text %q, want %q", err, want)
+	}
+	if want := " panicked in perish [culprit]: no such colour while running hold [innocent] and 1 more"; !strings.HasSuffix(other.Error(), want) {
+		t.Errorf("text %q, want %q", other, want)
+	}
+}
+
+// A death of an idle worker is noticed without a call, and is told by Serve.
+func TestIdleDeath(t *testing.T) {
+	watch(t)
+	w := up(t, child.Config{})
+	must(t, syscall.Kill(w.pid(), syscall.SIGKILL))
+	crash := as[*child.CrashError](t, w.end())
+	if crash.Exit.Cause != child.Killed || len(crash.Calls) != 0 {
+		t.Error(crash)
+	}
+}
+
+// A kill from outside while calls are being written is not taken for anything else.
+func TestKillUnderLoad(t *testing.T) {
+	watch(t)
+	for range 10 {
+		w := up(t, child.Config{Concurrency: 2, Wait: child.NoWait})
+		var calls []<-chan answer[[]byte]
+		for range 8 {
+			calls = append(calls, repeat(w))
+		}
+		expect(t, "some answers", func() bool { return w.Stats().Served > 20 })
+		must(t, syscall.Kill(w.pid(), syscall.SIGKILL))
+		for _, ch := range calls {
+			err := receive(t, "a call", ch).err
+			crash, ok := errors.AsType[*child.CrashError](err)
+			if !ok && !errors.Is(err, child.ErrNotStarted) || ok && crash.Exit.Cause != child.Killed {
+				t.Errorf("%T %v", err, err)
+			}
+		}
+		if crash := as[*child.CrashError](t, w.end()); crash.Exit.Cause != child.Killed {
+			t.Error(crash)
+		}
+	}
+}
+
+// repeat calls until there is an error.
+func repeat(c child.Caller) <-chan answer[[]byte] {
+	ch := make(chan answer[[]byte], 1)
+	go func() {
+		in := make([]byte, 100<<10)
+		for {
+			if out, err := echo.Call(context.Background(), c, in); err != nil {
+				ch <- answer[[]byte]{out, err}
+				return
+			}
+		}
+	}()
+	return ch
+}
+
+// Descendants that keep the worker's output open hold up nothing for long, and
+// die with it when they have stayed in its group.
+func TestDescendantsHoldNothingUp(t *testing.T) {
+	watch(t)
+	w := up(t, child.Config{Name: "w", Env: []string{"PATH"}})
+	pids, err := spawnSleepers.Call(named("a"), w, true)
+	must(t, err)
+	t.Cleanup(func() { _ = syscall.Kill(pids[1], syscall.SIGKILL) })
+	began := time.Now()
+	_, err = perish.Call(named("b"), w, "SIGKILL")
+	as[*child.CrashError](t, err)
+	_ = w.end()
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	expect(t, "death of the one in the group", func() bool { return !exists(pids[0]) })
+	if !exists(pids[1]) {
+		t.Error("the one in another session is dead: this test shows nothing")
+	}
+}
+
+// No error text is longer or wilder than a line, whatever a worker prints.
+func TestLastWordsAreOneTameLine(t *testing.T) {
+	watch(t)
+	w := up(t, child.Config{})
+	_, err := shout.Call(named("a"), w, strings.Repeat("\x1b[31mred\a ", 10000))
+	if text := err.Error(); len(text) > 1000 || regexp.MustCompile(`[[:cntrl:]]`).MatchString(text) {
+		t.Errorf("%d bytes: %.200q", len(text), text)
+	}
+	as[*child.CrashError](t, err)
+	_, err = child.Once(t.Context(), child.Config{}, panicWith, "first\x1b[2J line "+strings.Repeat("x", 20000)+"\nsecond")
+	if text := err.Error(); len(text) > 1000 || regexp.MustCompile(`[[:cntrl:]]`).MatchString(text) {
+		t.Errorf("%d bytes: %.200q", len(text), text)
+	}
+	if crash := as[*child.CrashError](t, err); len(crash.Panic.Value) < 20000 {
+		t.Error("the value has been cut too")
+	}
+}
+
+var (
+	shout     = child.Define("shout", func(_ context.Context, s string) (int, error) { os.Stderr.WriteString(s); os.Exit(9); return 0, nil })
+	panicWith = child.Define("panic.with", func(_ context.Context, s string) (int, error) { panic(s) })
+)

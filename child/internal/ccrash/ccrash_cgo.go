@@ -1,0 +1,48 @@
+//go:build cgo
+
+package ccrash
+
+/*
+#include <stdio.h>
+#include <stdlib.h>
+
+// An address above page zero: Go makes a panic, not a crash, of the others.
+static void writeTo(unsigned long address) { *(volatile int *)address = 1; }
+
+// Every level needs stack of its own, and there is something to do after it returns.
+static int deeper(volatile int n) {
+	volatile char room[4096];
+	room[0] = (char)n;
+	return n < 0 ? 0 : deeper(n + 1) + room[0];
+}
+
+static void out(const char *s) { fputs(s, stdout); fflush(stdout); }
+static void err(const char *s) { fputs(s, stderr); }
+*/
+import "C"
+
+import "unsafe"
+
+// HasC says that the crashes are those of C code.
+const HasC = true
+
+// Segfault writes to memory that is not mapped.
+func Segfault() { C.writeTo(0xdead000) }
+
+// Abort calls abort(3).
+func Abort() { C.abort() }
+
+// Overflow uses up the stack of its thread.
+func Overflow() { C.deeper(0) }
+
+// Print writes s to stdout as C does.
+func Print(s string) { with(s, func(c *C.char) { C.out(c) }) }
+
+// PrintError writes s to stderr as C does.
+func PrintError(s string) { with(s, func(c *C.char) { C.err(c) }) }
+
+func with(s string, f func(*C.char)) {
+	c := C.CString(s)
+	defer C.free(unsafe.Pointer(c))
+	f(c)
+}

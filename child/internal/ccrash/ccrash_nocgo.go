@@ -1,0 +1,36 @@
+//go:build !cgo
+
+package ccrash
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// HasC says that the crashes are those of C code.
+const HasC = false
+
+// Segfault writes to memory that is not mapped.
+func Segfault() {
+	address := uintptr(0xdead000)
+	**(**int)(unsafe.Pointer(&address)) = 1
+}
+
+// Abort sends itself the signal that abort(3) sends.
+func Abort() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(syscall.SIGABRT)
+	}
+	select {}
+}
+
+// Overflow does what it can.
+func Overflow() { Segfault() }
+
+// Print writes s to stdout.
+func Print(s string) { fmt.Print(s) }
+
+// PrintError writes s to stderr.
+func PrintError(s string) { fmt.Fprint(os.Stderr, s) }

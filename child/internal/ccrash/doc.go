@@ -1,0 +1,4 @@
+// Package ccrash does what brittle C code does, for the tests of package child.
+// Without cgo the same things are done in Go, as far as that is possible; HasC
+// tells.
+package ccrash
