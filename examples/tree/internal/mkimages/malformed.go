@@ -9,8 +9,8 @@ import (
 // malformed returns the two files on which the decoder dies, one for each of its mistakes.
 func malformed() map[string][]byte {
 	return map[string][]byte{
-		"overflow.qoi":  overflow(),
-		"truncated.qoi": truncated(),
+		"overflow.qoi": overflow(),
+		"cut-off.qoi":  cutOff(),
 	}
 }
 
@@ -23,8 +23,8 @@ func overflow() []byte {
 	return file
 }
 
-// truncated is the beginning of a good file, as a broken download leaves it: 20 bytes, two less than header and end
+// cutOff is the beginning of a good file, as a broken download leaves it: 20 bytes, two less than header and end
 // marker have together. The decoder looks for the end marker 4 GiB behind the header.
-func truncated() []byte {
+func cutOff() []byte {
 	return bytes.Clone(encoded(spheres())[:20])
 }
