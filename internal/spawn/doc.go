@@ -21,6 +21,17 @@
 //     never reach a stranger that has inherited the number. Waiting costs a
 //     goroutine in the runtime's poller and no thread.
 //
+// # What does not hold
+//
+//   - A descendant that leaves the process group (setsid, setpgid) survives
+//     the group's death, and that of this program.
+//   - A descriptor that this program has itself inherited, or that C code in
+//     it has opened without O_CLOEXEC, reaches the workers too. Descriptors
+//     opened by Go do not.
+//   - In a program that waits for all its children (wait4 with pid -1) or
+//     ignores SIGCHLD, exit statuses get lost: the State is Unknown then.
+//     Before Linux 6.9 the group of such a worker is not killed at its end.
+//
 // # Concurrency
 //
 // All functions and all methods may be called from any goroutine. Starts are

@@ -41,8 +41,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Advice says what to do about the error, or is empty.
 func (e *Error) Advice() string {
 	var errno syscall.Errno
-	if !errors.As(e.Err, &errno) {
-		return ""
+	switch e.Op {
+	case OpHold, OpStart, OpWatch: // elsewhere the same numbers mean other things
+		errors.As(e.Err, &errno)
 	}
 	return advice[errno]
 }

@@ -184,6 +184,9 @@ func TestStartErrors(t *testing.T) {
 			if !strings.Contains(err.Error(), test.advice) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %q does not say %q in one line", err, test.advice)
 			}
+			if test.op != OpStart && e.Advice() != "" {
+				t.Errorf("advice %q for the step %q", e.Advice(), e.Op)
+			}
 			if e.Shortage() {
 				t.Error("is called a shortage")
 			}
