@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -164,10 +165,10 @@ func (e *IntensityError) LogValue() slog.Value {
 		slog.Any("causes", causes))
 }
 
-// endText says how a run ended.
+// endText says how a run ended. fmt survives an Error method that panics.
 func endText(err error) string {
 	if err == nil {
 		return "ended normally"
 	}
-	return err.Error()
+	return fmt.Sprint(err)
 }

@@ -22,7 +22,7 @@ func exitText(e Exit) string {
 	if e.Err == nil || errors.Is(e.Err, ErrShutdown) || errors.Is(e.Err, ErrKilled) || errors.Is(e.Err, context.Canceled) {
 		return how
 	}
-	return how + ": " + e.Err.Error()
+	return how + ": " + endText(e.Err)
 }
 
 func runText(n int) string {
