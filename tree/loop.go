@@ -27,13 +27,13 @@ type loop struct {
 	killing  bool      // everything is ended by force
 	killBy   time.Time // when that must have had its effect
 
-	ending  bool     // End has been seen
-	quit    bool     // Quit has been done
-	result  error    // what Serve returns
-	why     error    // why children are retired at present
-	cause   error    // of the last exit or failed start
-	failed  failures // the last causes, for an IntensityError
-	outcome          // of the last plan
+	ending  bool           // End has been seen
+	quit    bool           // Quit has been done
+	result  error          // what Serve returns
+	why     error          // why children are retired at present
+	cause   error          // of the last exit or failed start
+	failed  *ring[Failure] // the last causes, for an IntensityError
+	outcome                // of the last plan
 }
 
 // outcome is what became of a plan that was made for a request.
@@ -50,8 +50,9 @@ func newLoop(ctx context.Context, s *Supervisor, ordinal int) *loop {
 	l.path, l.ordinal = l.place()
 	l.hooked = s.spec.OnEvent != nil || l.parent != nil && l.parent.loop.hooked
 	specs := make([]strategy.Child, 0, len(s.spec.Children))
-	for _, c := range s.spec.Children {
-		l.members.add(&member{spec: c, service: c.Service, static: true})
+	for i := range s.spec.Children {
+		c := &s.spec.Children[i]
+		l.members.add(&member{spec: c, static: true})
 		specs = append(specs, c.policy())
 	}
 	l.policy.state = strategy.New(s.spec.policy(), specs)
@@ -66,7 +67,7 @@ func (l *loop) place() (string, int) {
 		return "root", l.ordinal
 	case l.parent == nil:
 		return name, l.ordinal
-	case l.parent.member.service == any(l.sup) || name == "":
+	case l.parent.member.spec.Service == any(l.sup) || name == "":
 		return l.parent.path(), l.parent.ordinal
 	}
 	return l.parent.path() + "/" + name, l.ordinal
@@ -221,7 +222,7 @@ func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action
 		return append(next, rest...)
 	}
 	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: err})
-	l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
+	l.failed = l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
 	l.emitChild(m, Event{Kind: EventStartFailed, Err: err, Took: now.Sub(r.begun)})
 	return l.policy.step(strategy.StartFailed{ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err)})
 }
@@ -231,7 +232,7 @@ func (l *loop) exited(m *member, r *run) {
 	now := time.Now()
 	m.run = nil
 	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: r.err})
-	l.failed.add(Failure{ID: m.spec.ID, Time: now, Err: r.err})
+	l.failed = l.failed.add(Failure{ID: m.spec.ID, Time: now, Err: r.err})
 	l.emitChild(m, Event{Kind: EventExited, Err: r.err, Took: now.Sub(r.begun)})
 	l.cause = r.err
 	how := howEnded(r.err)
@@ -255,7 +256,7 @@ func (l *loop) end(a strategy.End) {
 		}
 	case strategy.TooManyRestarts:
 		kind = EventGaveUp
-		l.result = l.policy.intensityError(l.path, a.ID, l.failed.list())
+		l.result = l.policy.intensityError(l.path, a.ID, l.failed.all())
 	case strategy.SignificantEnded:
 		kind = EventAutoShutdown
 		l.result = &AutoShutdownError{Path: l.path, ID: a.ID, Err: l.cause}
@@ -296,6 +297,6 @@ func (r retry) handle(l *loop) { l.do(strategy.Retried{ID: r.id, Run: r.run}) }
 func (l *loop) retire(m *member, cause error) {
 	if !m.retired {
 		m.retired = true
-		retire(m.service, cause)
+		retire(m.spec.Service, cause)
 	}
 }

@@ -3,8 +3,6 @@ package tree
 import (
 	"sync"
 	"time"
-
-	"github.com/thejerf/suture/v4"
 )
 
 // State is what a child does at present.
@@ -34,9 +32,6 @@ func (s State) String() string {
 	return "down"
 }
 
-// historyLen is how many exits of a child are remembered.
-const historyLen = 16
-
 // Exit is how a run ended, or a start failed.
 type Exit struct {
 	Run    int           // its number
@@ -49,8 +44,7 @@ type Exit struct {
 
 // member is one child of a running supervisor. What stands above mu belongs to the loop alone.
 type member struct {
-	spec    Child
-	service suture.Service
+	spec    *Child      // shared with the Spec if static
 	static  bool        // it comes from the Spec, and outlives this loop
 	retired bool        // nobody will serve it again
 	run     *run        // the current run, nil if nothing runs
@@ -65,8 +59,7 @@ type member struct {
 	since   time.Time
 	attempt int
 	retryAt time.Time
-	exits   []Exit // a ring once it is full
-	oldest  int
+	exits   *ring[Exit]
 	nested  []*loop // supervisors that run inside the current run
 }
 
@@ -88,12 +81,7 @@ func (m *member) begin(now time.Time) {
 func (m *member) leave(e Exit) {
 	m.mu.Lock()
 	m.state, m.since = Down, e.Time
-	if len(m.exits) < historyLen {
-		m.exits = append(m.exits, e)
-	} else {
-		m.exits[m.oldest] = e
-		m.oldest = (m.oldest + 1) % historyLen
-	}
+	m.exits = m.exits.add(e)
 	m.mu.Unlock()
 }
 
@@ -102,10 +90,6 @@ func (m *member) await(now time.Time, attempt int, delay time.Duration) {
 	m.mu.Lock()
 	m.state, m.since, m.attempt, m.retryAt = Restarting, now, attempt, now.Add(delay)
 	m.mu.Unlock()
-}
-
-func (m *member) history() []Exit {
-	return append(append([]Exit(nil), m.exits[m.oldest:]...), m.exits[:m.oldest]...)
 }
 
 // registry is the list of members in the order of starting. The loop changes it; anybody may read it.

@@ -46,7 +46,7 @@ func (s *Supervisor) StartChild(ctx context.Context, c Child) (Run, error) {
 		return Run{}, err
 	}
 	c = c.withDefaults()
-	return ask(ctx, s, "StartChild", c.ID, func(l *loop) (Run, error) { return l.startChild("StartChild", c, c.Service) })
+	return ask(ctx, s, "StartChild", c.ID, func(l *loop) (Run, error) { return l.startChild("StartChild", c) })
 }
 
 // StartService starts a child of a dynamic supervisor: a run of its template with this service. The errors
@@ -65,7 +65,7 @@ func (s *Supervisor) StartService(ctx context.Context, svc suture.Service) (Run,
 	return ask(ctx, s, op, "", func(l *loop) (Run, error) {
 		l.serial++
 		c.ID = strconv.FormatUint(l.serial, 10)
-		return l.startChild(op, c, svc)
+		return l.startChild(op, c)
 	})
 }
 
@@ -169,7 +169,7 @@ func (s *Supervisor) ChildSpec(ctx context.Context, id string) (Child, error) {
 			return d.Template.withDefaults(), nil
 		}
 		if m := l.members.get(id); m != nil && s.spec.Dynamic == nil {
-			return m.spec, nil
+			return *m.spec, nil
 		}
 		return Child{}, s.refusal("ChildSpec", id, ErrNotFound)
 	})
@@ -188,10 +188,10 @@ func (s *Supervisor) RunSpec(ctx context.Context, r Run) (Child, error) {
 // foreign reports whether the handle belongs to a living run of somebody else.
 func (l *loop) foreign(r Run) bool { return r.run != nil && r.run.loop != l && r.Alive() }
 
-func (l *loop) startChild(op string, c Child, svc suture.Service) (Run, error) {
+func (l *loop) startChild(op string, c Child) (Run, error) {
 	m := l.members.get(c.ID)
 	if m == nil {
-		m = &member{spec: c, service: svc}
+		m = &member{spec: &c}
 		l.members.add(m)
 		defer func() {
 			if l.refused != 0 {
@@ -270,8 +270,8 @@ func (s *Supervisor) refusal(op, id string, err error) *RequestError {
 }
 
 func (s *Supervisor) path() string {
-	if lf := s.current(); lf.loop != nil {
-		return lf.loop.path
+	if l := s.current().loop.Load(); l != nil {
+		return l.path
 	}
 	return s.String()
 }
@@ -300,7 +300,7 @@ func ask[T any](ctx context.Context, s *Supervisor, op, id string, do func(*loop
 	q := &request{answer: make(chan struct{})}
 	q.do = func(l *loop) { result.value, result.err = do(l) }
 	lf := s.current()
-	if lf.loop == nil || !lf.loop.box.post(q) {
+	if l := lf.loop.Load(); l == nil || !l.box.post(q) {
 		return none, s.refusal(op, id, ErrNotRunning)
 	}
 	select {

@@ -90,7 +90,7 @@ func (r *run) serve() (err error) {
 			r.end(ErrGoexit)
 		}
 	}()
-	s := r.member.service
+	s := r.member.spec.Service
 	if st, ok := s.(Starter); ok {
 		err = st.ServeReady(r, r.ready)
 	} else {

@@ -79,7 +79,7 @@ func (c Child) withDefaults() Child {
 	return c
 }
 
-func (c Child) policy() strategy.Child {
+func (c *Child) policy() strategy.Child {
 	return strategy.Child{ID: c.ID, Restart: c.Restart, Significant: c.Significant, Backoff: c.Backoff}
 }
 

@@ -39,12 +39,13 @@ type SupervisorInfo struct {
 // ended it shows the last state; of one that was never served, the children of its Spec.
 func (s *Supervisor) Snapshot() Snapshot {
 	lf := s.current()
-	if lf.loop == nil {
+	l := lf.loop.Load()
+	if l == nil {
 		return s.idle()
 	}
-	n := lf.loop.snapshot()
-	n.ID, n.Run = s.String(), lf.loop.ordinal
-	n.Since = lf.loop.begun
+	n := l.snapshot()
+	n.ID, n.Run = s.String(), l.ordinal
+	n.Since = l.begun
 	switch {
 	case isClosed(lf.done):
 		n.State = Down
@@ -53,7 +54,7 @@ func (s *Supervisor) Snapshot() Snapshot {
 	default:
 		n.State = Running
 	}
-	if stopping, _ := lf.loop.isStopping(); stopping && n.State != Down {
+	if stopping, _ := l.isStopping(); stopping && n.State != Down {
 		n.State = Stopping
 	}
 	return n
@@ -86,7 +87,7 @@ func (l *loop) snapshot() Snapshot {
 func (m *member) snapshot(parent string) Snapshot {
 	m.mu.Lock()
 	n := Snapshot{Path: parent + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
-		Since: m.since, Restart: m.spec.Restart, Exits: m.history()}
+		Since: m.since, Restart: m.spec.Restart, Exits: m.exits.all()}
 	if m.state == Restarting {
 		n.Attempt, n.NextRetry = m.attempt, m.retryAt
 	}
@@ -152,23 +153,4 @@ func (p *policy) budget() (used, limit int, period time.Duration) {
 func (p *policy) intensityError(path, id string, causes []Failure) *IntensityError {
 	used, limit, period := p.budget()
 	return &IntensityError{Path: path, ID: id, Restarts: used, Limit: limit, Period: period, Causes: causes}
-}
-
-// failures are the last causes of a supervisor.
-type failures struct {
-	ring   []Failure
-	oldest int
-}
-
-func (f *failures) add(x Failure) {
-	if len(f.ring) < historyLen {
-		f.ring = append(f.ring, x)
-		return
-	}
-	f.ring[f.oldest] = x
-	f.oldest = (f.oldest + 1) % historyLen
-}
-
-func (f *failures) list() []Failure {
-	return append(append([]Failure(nil), f.ring[f.oldest:]...), f.ring[:f.oldest]...)
 }

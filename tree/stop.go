@@ -13,7 +13,7 @@ const noLimit time.Duration = -1
 
 // launch begins a run and waits until it is up.
 func (l *loop) launch(r *run) error {
-	s := r.member.service
+	s := r.member.spec.Service
 	if l.sup.stillRunning(s, r.member) {
 		return ErrStillRunning
 	}
@@ -32,7 +32,7 @@ func (l *loop) launch(r *run) error {
 // awaitUp waits for a Starter: until it is ready or has returned, until it is too late, or until the
 // supervisor is asked to stop, which cancels the start at once.
 func (l *loop) awaitUp(r *run) error {
-	spec := &r.member.spec
+	spec := r.member.spec
 	settled := func() bool { return r.up || r.returned || l.killing }
 	limit := noLimit
 	if spec.StartTimeout > 0 {
@@ -199,7 +199,7 @@ func (l *loop) killAll() {
 func (l *loop) killRun(r *run) bool {
 	if !r.killed {
 		r.killed = true
-		r.killable = kill(r.member.service)
+		r.killable = kill(r.member.spec.Service)
 		r.cancel(ErrKilled)
 	}
 	return r.killable
@@ -243,7 +243,7 @@ func (s *Supervisor) stillRunning(svc suture.Service, m *member) bool {
 		return false
 	}
 	for r := range s.abandoned {
-		if r.member == m || same(r.member.service, svc) {
+		if r.member == m || same(r.member.spec.Service, svc) {
 			return true
 		}
 	}

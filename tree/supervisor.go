@@ -30,7 +30,7 @@ type Supervisor struct {
 
 // life is one time that a supervisor is served.
 type life struct {
-	loop  *loop // nil: not begun
+	loop  atomic.Pointer[loop] // nil: not begun
 	ready chan struct{}
 	done  chan struct{}
 	err   error // after done
@@ -108,7 +108,7 @@ func (s *Supervisor) serve(ctx context.Context, ready func(), retire bool) error
 func (s *Supervisor) begin(ctx context.Context) (*life, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life.loop != nil {
+	if s.life.loop.Load() != nil {
 		if !isClosed(s.life.done) {
 			return nil, ErrStillRunning
 		}
@@ -116,13 +116,13 @@ func (s *Supervisor) begin(ctx context.Context) (*life, error) {
 	}
 	s.served++
 	s.retiredBy = nil
-	s.life.loop = newLoop(ctx, s, s.served)
+	s.life.loop.Store(newLoop(ctx, s, s.served))
 	return s.life, nil
 }
 
 // run lives one life.
 func (s *Supervisor) run(ctx context.Context, lf *life, ready func(), retire bool) error {
-	l := lf.loop
+	l := lf.loop.Load()
 	err := l.serve(ctx, func() {
 		close(lf.ready)
 		ready()
@@ -152,10 +152,10 @@ func (s *Supervisor) current() *life {
 // running returns the loop that runs at present, or nil.
 func (s *Supervisor) running() *loop {
 	lf := s.current()
-	if lf.loop == nil || isClosed(lf.done) {
+	if isClosed(lf.done) {
 		return nil
 	}
-	return lf.loop
+	return lf.loop.Load()
 }
 
 // Ready returns a channel that is closed when all children have been started. It belongs to the present run of the
@@ -196,10 +196,11 @@ func (s *Supervisor) Wait() error {
 // goes on then. It returns an error that is ErrNotRunning if there is nothing to stop. Whoever serves it gets ErrShutdown.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	lf := s.current()
-	if lf.loop == nil || isClosed(lf.done) {
+	l := lf.loop.Load()
+	if l == nil || isClosed(lf.done) {
 		return &RequestError{Op: "Stop", Path: s.String(), Err: ErrNotRunning}
 	}
-	lf.loop.stop(ErrShutdown)
+	l.stop(ErrShutdown)
 	select {
 	case <-lf.done:
 		return nil
@@ -219,7 +220,7 @@ func (s *Supervisor) Kill() {
 // Retire passes on to all services below that nobody is going to serve them again. See Retirer.
 func (s *Supervisor) Retire(cause error) {
 	s.mu.Lock()
-	running := s.life.loop != nil && !isClosed(s.life.done)
+	running := s.life.loop.Load() != nil && !isClosed(s.life.done)
 	if running {
 		s.retiredBy = cause
 	}
@@ -244,7 +245,7 @@ func (s *Supervisor) StopLimit() time.Duration {
 		children = s.spec.Children
 	} else {
 		for _, m := range l.members.all() {
-			children = append(children, m.spec)
+			children = append(children, *m.spec)
 		}
 	}
 	var total time.Duration
