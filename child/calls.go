@@ -112,6 +112,20 @@ func (c *calls) find(id uint64) *call {
 	return c.open[id]
 }
 
+// room reports whether fewer calls run than may run, in a run that still takes
+// calls; started is the id of the last one that the worker has begun with.
+func (c *calls) room(started uint64, concurrency int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	running := 0
+	for id := range c.open {
+		if id <= started {
+			running++
+		}
+	}
+	return !c.closed && running < concurrency
+}
+
 // close refuses calls from now on.
 func (c *calls) close() {
 	c.mu.Lock()

@@ -16,16 +16,16 @@ type control struct {
 	out  *outbox
 	logs *logs
 
-	hello    chan wire.Hello // one, when it has come
-	ready    chan error      // nil: ready; else why the worker could not start
-	goodbye  chan struct{}   // closed when the worker has said that it goes
-	gone     chan struct{}   // closed when the reader has ended
-	violated func(error)     // told once when the worker breaks the protocol
+	hello   chan wire.Hello // one, when it has come
+	ready   chan error      // nil: ready; else why the worker could not start
+	goodbye chan struct{}   // closed when the worker has said that it goes
+	gone    chan struct{}   // closed when the reader has ended
+	ended   func(error)     // told when the channel has ended, and what was wrong if anything
 }
 
-func newControl(file *os.File, l *logs, violated func(error)) (*control, error) {
+func newControl(file *os.File, l *logs, ended func(error)) (*control, error) {
 	c := &control{
-		file: file, logs: l, violated: violated,
+		file: file, logs: l, ended: ended,
 		hello: make(chan wire.Hello, 1), ready: make(chan error, 1),
 		goodbye: make(chan struct{}), gone: make(chan struct{}),
 	}
@@ -50,9 +50,7 @@ func (c *control) read() {
 			err = c.take(f)
 		}
 		if err != nil {
-			if err = streamEnd(err); err != nil {
-				c.violated(err)
-			}
+			c.ended(streamEnd(err))
 			return
 		}
 	}

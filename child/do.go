@@ -21,7 +21,7 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 	if err := r.calls.enter(ctx); err == errOver {
 		return false, errOver
 	} else if err != nil {
-		return false, &InterruptedError{Worker: r.cfg.Name, Func: req.fn.name, Err: err}
+		return false, interrupted(ctx, r.cfg.Name, req.fn.name, false)
 	}
 	if r.cfg.CallTimeout > 0 {
 		var cancel context.CancelFunc
@@ -45,7 +45,7 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 // send encodes the call and passes it on.
 func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, &InterruptedError{Worker: r.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
+		return nil, interrupted(ctx, r.cfg.Name, req.fn.name, false)
 	}
 	buf := buffers.Get().(*[]byte)
 	frame, err := r.encode((*buf)[:0], ctx, req)
@@ -116,22 +116,31 @@ func (r *run) giveUp(ctx context.Context, k *call) error {
 	}
 	_ = r.control.send(wire.KindCancel, k.id, cancel) // if it fails the worker is dying
 	if late || r.cfg.OnCancel == Kill {
-		time.AfterFunc(r.cfg.Grace, func() { r.overdue(k, o) })
+		r.watch(k, o)
 	}
-	return &InterruptedError{Worker: r.cfg.Name, Func: k.info.Func, Started: true, Err: context.Cause(ctx)}
+	return interrupted(ctx, r.cfg.Name, k.info.Func, true)
 }
 
-// overdue kills the worker if it still runs the call. A call that waits behind
-// another one is not to blame: it is looked at again later.
-func (r *run) overdue(k *call, o order) {
-	switch {
-	case r.calls.find(k.id) == nil:
-	case r.page.Started() < k.id:
-		time.AfterFunc(r.cfg.Grace, func() { r.overdue(k, o) })
-	default:
-		r.kill(o)
-	}
+// watch looks at the call again when its grace is over, and kills the worker if
+// it is to blame: if it still runs the call, or has not begun with it although
+// it could have. A call that waits behind others is not to blame.
+func (r *run) watch(k *call, o order) {
+	before := r.progress()
+	time.AfterFunc(r.cfg.Grace, func() {
+		switch {
+		case r.calls.find(k.id) == nil:
+		case r.started() >= k.id:
+			r.kill(o)
+		case r.progress() == before && r.calls.room(r.started(), r.cfg.Concurrency):
+			r.kill(order{o.cause, o.detail + ", which it has not even begun with"})
+		default:
+			r.watch(k, o)
+		}
+	})
 }
+
+// progress changes whenever the worker begins with a call or ends one.
+func (r *run) progress() [2]uint64 { return [2]uint64{r.started(), r.calls.served.Load()} }
 
 // deliver takes one frame from the call channel.
 func (r *run) deliver(f wire.Frame) error {

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -145,7 +146,12 @@ type InterruptedError struct {
 	Worker  string
 	Func    string
 	Started bool  // it was running, or may have been
-	Err     error // context.Canceled, context.DeadlineExceeded, or the context's cause
+	Err     error // context.Canceled or context.DeadlineExceeded, or the context's cause
+	ended   error // the context's own error, when Err is a cause
+}
+
+func interrupted(ctx context.Context, worker, fn string, started bool) *InterruptedError {
+	return &InterruptedError{Worker: worker, Func: fn, Started: started, Err: context.Cause(ctx), ended: ctx.Err()}
 }
 
 func (e *InterruptedError) Error() string {
@@ -156,8 +162,14 @@ func (e *InterruptedError) Error() string {
 	return fmt.Sprintf("call %s on worker %s was given up %s: %v", e.Func, e.Worker, state, e.Err)
 }
 
-// Unwrap gives the context's error.
-func (e *InterruptedError) Unwrap() error { return e.Err }
+// Unwrap gives the context's cause and its error, so that both errors.Is(err,
+// context.Canceled) and a cause of the caller's own match.
+func (e *InterruptedError) Unwrap() []error {
+	if e.ended == nil || e.ended == e.Err {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.ended}
+}
 
 // Is matches ErrNotStarted when the call had surely not been started.
 func (e *InterruptedError) Is(target error) bool { return target == ErrNotStarted && !e.Started }

@@ -95,6 +95,9 @@ func classify(s spawn.State, ordered *order, report, stderr string) Exit {
 	e := Exit{Code: s.Code, Signal: s.Signal, Core: s.Core, CPU: s.User + s.System, MaxRSS: s.MaxRSS}
 	ours := s.Kind == spawn.Signaled && (s.Signal == syscall.SIGKILL || s.Signal == syscall.SIGTERM)
 	switch {
+	case s.Kind == spawn.Exited && s.Code == exitOrphan && ordered != nil: // its lifeline was cut
+		e.Cause, e.Detail = ordered.cause, ordered.detail
+		return e
 	case s.Kind == spawn.Exited:
 		e.Cause = Exited
 		if s.Code == exitPanic && report != "" { // without a report it is just a status

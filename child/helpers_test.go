@@ -390,3 +390,6 @@ func bearers(t testing.TB, entry string) (pids []int) {
 	}
 	return pids
 }
+
+// flattenError is what a log handler sees of an error, under "err".
+func flattenError(to map[string]any, err error) { flatten(to, "", slog.Any("err", err)) }

@@ -71,7 +71,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	select {
 	case i.slots <- struct{}{}:
 	case <-ctx.Done():
-		return false, &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
+		return false, interrupted(ctx, i.cfg.Name, req.fn.name, false)
 	}
 	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req)
 	if err != nil {
@@ -99,7 +99,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		}
 		return true, req.DecodeOutput(a.body)
 	case <-ctx.Done():
-		return true, &InterruptedError{Worker: i.cfg.Name, Func: req.fn.name, Started: true, Err: context.Cause(ctx)}
+		return true, interrupted(ctx, i.cfg.Name, req.fn.name, true)
 	}
 }
 

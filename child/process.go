@@ -58,29 +58,35 @@ func (p *Process) String() string { return "worker " + p.cfg.Name }
 // Config.Wait) for whoever serves it to serve it again; after ctx has ended they
 // fail at once.
 func (p *Process) Serve(ctx context.Context) error {
-	err := p.ServeReady(ctx, func() {})
-	if ctx.Err() != nil {
-		p.Retire(errStopped)
-	}
-	return err
+	return p.serve(ctx, func() {}, func() {
+		if ctx.Err() != nil {
+			p.Retire(errStopped)
+		}
+	})
 }
 
 // ServeReady is Serve for a supervisor that wants to know when the worker is
 // ready, and that tells the end of its service by Retire: until then calls
 // expect it to be served again, also after ctx has ended.
 func (p *Process) ServeReady(ctx context.Context, ready func()) error {
+	return p.serve(ctx, ready, func() {})
+}
+
+// serve is one run; down is told as soon as the worker takes no more calls.
+func (p *Process) serve(ctx context.Context, ready, down func()) error {
 	n, err := p.begin()
 	if err != nil {
 		return err
 	}
 	r, err := startRun(ctx, &p.cfg, n, p.starts)
 	if err != nil {
+		down()
 		p.set(restarting, nil, err)
 		return err
 	}
 	p.set(up, r, nil)
 	ready()
-	err = r.supervise(ctx, func() { p.set(restarting, r, nil) })
+	err = r.supervise(ctx, func() { down(); p.set(restarting, r, nil) })
 	p.set(restarting, nil, err)
 	return err
 }
@@ -209,7 +215,7 @@ func (p *Process) await(ctx context.Context, req *Request, waited *time.Duration
 			*waited += time.Since(begin)
 			return nil, p.unavailable("no worker came up in time", *waited)
 		case <-ctx.Done():
-			return nil, &InterruptedError{Worker: p.cfg.Name, Func: req.fn.name, Err: context.Cause(ctx)}
+			return nil, interrupted(ctx, p.cfg.Name, req.fn.name, false)
 		}
 		r, changed, gone = p.look(*waited + time.Since(begin))
 	}

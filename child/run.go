@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,6 +45,8 @@ type run struct {
 	unknown       map[string]string     // functions that a separate binary cannot run, and why
 	ordered       atomic.Pointer[order] // the first kill this side decided on
 	panicked      atomic.Pointer[Panic] // what the worker reported before it went
+	marks         bool                  // it keeps the status page
+	asked         bool                  // it has been asked to stop
 	broken        chan error            // a channel has ended (nil), or the protocol was broken
 }
 
@@ -66,9 +70,22 @@ func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*
 	r.kill(order{cause: KillCalled, detail: "its start had failed"})
 	crash := r.bury()
 	if err == errDied {
-		err = crash
+		step, err = r.lastWord(step, crash)
 	}
 	return nil, &StartError{Worker: cfg.Name, Step: step, Err: err, Stderr: crash.Stderr}
+}
+
+// lastWord is why a worker died before it was ready: what it said itself, even
+// if that was read after its death had been seen.
+func (r *run) lastWord(step string, crash *CrashError) (string, error) {
+	select {
+	case err := <-r.control.ready:
+		if err != nil {
+			return "open", err
+		}
+	default:
+	}
+	return step, crash
 }
 
 // spawn makes the channels and the process.
@@ -188,6 +205,7 @@ func (r *run) meet(h wire.Hello) error {
 	if _, err := h.Negotiate(); err != nil {
 		return err
 	}
+	r.marks = slices.Contains(h.Capabilities, wire.CapStatusPage)
 	if r.cfg.Exe == "" {
 		build, err := spawn.BuildID()
 		if err == nil && h.Build != build {
@@ -226,29 +244,34 @@ func differs(f *function, theirs map[string]wire.Function) string {
 // supervise watches over the worker until it is gone. down is called as soon
 // as the worker takes no more calls.
 func (r *run) supervise(ctx context.Context, down func()) error {
-	var asked, lost bool
+	var lost bool
 	var why error
 	select {
 	case <-r.proc.Done():
 	case why = <-r.broken:
 		lost = true
 	case <-ctx.Done():
-		asked = true
+		r.asked = true
 	}
 	r.calls.close()
 	down()
 	switch {
-	case asked:
+	case r.asked:
 		r.stop()
 	case lost:
 		r.lost(why)
 	}
 	crash := r.bury()
-	if asked && crash.Exit.Cause == Exited && crash.Exit.Code == 0 && len(crash.Calls) == 0 {
+	if r.orderly(crash) {
 		r.log.Debug("worker stopped")
 		return nil
 	}
 	return crash
+}
+
+// orderly reports whether the worker has ended as it was asked to.
+func (r *run) orderly(crash *CrashError) bool {
+	return r.asked && crash.Exit.Cause == Exited && crash.Exit.Code == 0 && len(crash.Calls) == 0
 }
 
 // lost deals with a worker that has closed a channel, or sent what it must not.
@@ -364,21 +387,37 @@ func (r *run) crash() *CrashError {
 // fail settles the calls that have no answer: those that the worker has
 // started with the crash, the others as not started.
 func (r *run) fail(crash *CrashError) {
-	started := r.page.Started()
-	var running []*call
+	started := r.started()
+	var running, waiting []*call
 	for _, k := range r.calls.takeAll() {
 		if k.id > started {
-			r.calls.settle(k, &NotStartedError{Worker: r.cfg.Name, Func: k.info.Func, Reason: crash})
+			waiting = append(waiting, k)
 			continue
 		}
 		running = append(running, k)
 		crash.Calls = append(crash.Calls, k.info)
+	}
+	reason := error(crash)
+	if r.orderly(crash) {
+		reason = errStopped
+	}
+	for _, k := range waiting {
+		r.calls.settle(k, &NotStartedError{Worker: r.cfg.Name, Func: k.info.Func, Reason: reason})
 	}
 	for i, k := range running {
 		own := *crash
 		own.Calls = append([]CallInfo{k.info}, append(crash.Calls[:i:i], crash.Calls[i+1:]...)...)
 		r.calls.settle(k, &own)
 	}
+}
+
+// started is the highest id of a call that the worker may have begun to run. A
+// worker that does not keep the status page may have begun with any.
+func (r *run) started() uint64 {
+	if !r.marks {
+		return math.MaxUint64
+	}
+	return r.page.Started()
 }
 
 // lowestLevel is the lowest of slog's levels that the logger takes.
