@@ -28,7 +28,7 @@ func (b *batch) String() string { return "batch" }
 // errUnsettled ends a batch that has tried everything and must try some of it again.
 var errUnsettled = errors.New("some images have no verdict yet")
 
-// Serve returns nil when every image has a verdict.
+// Serve returns nil when every image has a verdict, or when it was asked to stop.
 func (b *batch) Serve(ctx context.Context) error {
 	names, err := list.Call(ctx, b.index, struct{}{})
 	if err != nil {
@@ -48,10 +48,7 @@ func (b *batch) Serve(ctx context.Context) error {
 		})
 	}
 	calls.Wait()
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !b.ledger.complete():
+	if ctx.Err() == nil && !b.ledger.complete() {
 		return errUnsettled
 	}
 	return nil

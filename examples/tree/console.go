@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lmittmann/tint"
 )
@@ -35,7 +36,21 @@ func newConsole(out *os.File, verbose bool) *console {
 }
 
 func (c *console) logger(level slog.Level, color bool) *slog.Logger {
-	return slog.New(tint.NewTextHandler(c, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !color}))
+	return slog.New(tint.NewTextHandler(c, &tint.Options{
+		Level: level, TimeFormat: "15:04:05.000", NoColor: !color, ReplaceAttr: brief,
+	}))
+}
+
+// brief makes records for people: of an error with many facts it leaves the text, and it rounds durations. A log that
+// machines read would keep everything.
+func brief(groups []string, a slog.Attr) slog.Attr {
+	switch {
+	case len(groups) > 0 && groups[0] == "cause" && a.Key != "error":
+		return slog.Attr{}
+	case a.Value.Kind() == slog.KindDuration:
+		return slog.Duration(a.Key, a.Value.Duration().Round(10*time.Microsecond))
+	}
+	return a
 }
 
 // Write writes one record.

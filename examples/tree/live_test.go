@@ -4,12 +4,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,7 +33,7 @@ func serve(t *testing.T, args ...string) (p *program, url string) {
 func TestKillADecoderUnderLoad(t *testing.T) {
 	const clients, requests = 8, 40 // each
 	p, url := serve(t, "-workers", "3")
-	p.await("exited child=images/batch", 1)
+	p.await("child ended path=images/batch", 1)
 	image, want := shippedImage(t, "chelsea.qoi"), reference(t, "", "chelsea.qoi", 64)
 	victim := workers(t, p, "decoder")[0]
 
@@ -65,8 +67,8 @@ func TestKillADecoderUnderLoad(t *testing.T) {
 	if n := failed.Load(); n > 1 {
 		t.Errorf("%d requests failed, but a decoder has one at a time", n)
 	}
-	p.await(`exited child=images/decoding/pool.*was killed from outside`, 1)
-	p.await(`started child=images/decoding/pool/\d+ run=2`, 1)
+	p.await(`child failed path=images/decoding/pool.*was killed from outside`, 1)
+	p.await(`child restarted path=images/decoding/pool/\d+ run=2`, 1)
 	p.stop()
 }
 
@@ -94,7 +96,7 @@ func TestMalformedUploadsAmongGoodOnes(t *testing.T) {
 // More requests than decoders and queue can take: those beyond are told to come back, all others are answered.
 func TestOverload(t *testing.T) {
 	p, url := serve(t, "-workers", "1", "-queue", "2")
-	p.await("exited child=images/batch", 1)
+	p.await("child ended path=images/batch", 1)
 	image, want := shippedImage(t, "hubble.qoi"), reference(t, "", "hubble.qoi", 256)
 	var good, busy atomic.Int64
 	var all sync.WaitGroup
@@ -135,7 +137,6 @@ func TestSIGTERMAnswersWhatIsInFlight(t *testing.T) {
 	}
 	waitForAnother(t, url)
 	p.terminate()
-	p.await("stopping child=images/http", 1)
 	waitRefused(t, url)
 	if _, err := upload.Write(image[100:]); err != nil {
 		t.Fatal(err)
@@ -147,8 +148,8 @@ func TestSIGTERMAnswersWhatIsInFlight(t *testing.T) {
 	if status := p.status(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	if line := inOrder(p.out.String(), "stopping child=images/http", "stopping child=images/writer",
-		"stopping child=images/decoding", "stopping child=images/index"); line != "" {
+	if line := inOrder(p.out.String(), "child stopped path=images/http", "child stopped path=images/writer",
+		"child stopped path=images/decoding run", "child stopped path=images/index"); line != "" {
 		t.Errorf("not in order: %s", line)
 	}
 }
@@ -156,7 +157,7 @@ func TestSIGTERMAnswersWhatIsInFlight(t *testing.T) {
 // The index is the first stage, so its death restarts the server too: on the same address.
 func TestServerComesBackAfterTheIndex(t *testing.T) {
 	p, url := serve(t)
-	p.await("exited child=images/batch", 1)
+	p.await("child ended path=images/batch", 1)
 	_ = syscall.Kill(workers(t, p, "index")[0], syscall.SIGKILL)
 	if again := p.await(`listening url=(\S+)`, 2)[1]; again != url {
 		t.Errorf("it is at %s now, it was at %s", again, url)
@@ -165,16 +166,37 @@ func TestServerComesBackAfterTheIndex(t *testing.T) {
 	p.stop()
 }
 
+// An address that cannot be had: nothing that restarting could mend.
+func TestServerThatNeverComesUpEnds(t *testing.T) {
+	_, url := serve(t)
+	p := start(t, "-serve", strings.TrimPrefix(url, "http://"), "-out", t.TempDir())
+	if status := p.status(); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	p.await("address already in use", 1)
+}
+
 func TestTreeIsShown(t *testing.T) {
 	p, url := serve(t)
+	p.await("supervisor up path=images run=1", 1)
 	response, err := http.Get(url + "/tree")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != 200 || !strings.Contains(string(body), "images/decoding/pool") {
-		t.Errorf("status %d, %v: %s", response.StatusCode, err, body)
+	var root struct {
+		Path, State string
+		Children    []struct{ ID, State string }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&root); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, c := range root.Children {
+		ids = append(ids, c.ID)
+	}
+	if want := []string{"index", "decoding", "writer", "batch", "http"}; root.State != "running" || !slices.Equal(ids, want) {
+		t.Errorf("%s is %s with the children %q, want %q", root.Path, root.State, ids, want)
 	}
 	p.stop()
 }

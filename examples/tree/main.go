@@ -25,7 +25,7 @@ import (
 func main() {
 	child.Init() // first of all: in a worker process it never returns
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout))
 }
 

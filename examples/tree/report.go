@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,36 +18,17 @@ type counts struct {
 	restarts atomic.Int64 // children that were started again, each of a group by itself
 }
 
-// event is the tree's hook: it hears of everything that happens in the tree.
-func (t *tour) event(e tree.Event) {
-	level := levelOf(e)
-	if crash, ok := errors.AsType[*child.CrashError](e.Err); ok && !crash.Exit.Cause.Ordered() {
-		t.counts.crashes.Add(1)
-		level = slog.LevelWarn // also of one that was being stopped when it crashed
-	}
-	if e.Kind == tree.EventStarted && e.Run > 1 {
-		t.counts.restarts.Add(1)
-	}
-	attrs := []any{"child", e.Path, "run", e.Run}
-	if e.Err != nil {
-		attrs = append(attrs, "error", e.Err.Error())
-	}
-	t.console.Log(context.Background(), level, e.Kind.String(), attrs...)
-}
-
-func levelOf(e tree.Event) slog.Level {
-	switch e.Kind {
-	case tree.EventStarted, tree.EventStopping:
-		return slog.LevelInfo
-	case tree.EventExited:
-		if e.Err != nil {
-			return slog.LevelWarn
+// hook hears of everything that happens in the tree: it counts, and passes on to the log.
+func (t *tour) hook() func(tree.Event) {
+	log := tree.LogEvents(t.console.Logger)
+	return func(e tree.Event) {
+		if crash, ok := errors.AsType[*child.CrashError](e.Err); ok && !crash.Exit.Cause.Ordered() {
+			t.counts.crashes.Add(1)
 		}
-		return slog.LevelInfo
-	case tree.EventStartFailed, tree.EventKilling, tree.EventAbandoned, tree.EventGaveUp:
-		return slog.LevelError
-	default:
-		return slog.LevelDebug
+		if e.Kind == tree.EventStarted && e.Run > 1 {
+			t.counts.restarts.Add(1)
+		}
+		log(e)
 	}
 }
 
@@ -61,7 +40,7 @@ func (c *console) report(name string, thumb Thumb, v verdict, err error) {
 	case refused:
 		c.Warn("the decoder refused the image", "image", name, "error", err.Error())
 	case crashed:
-		c.Error("the image killed its decoder", "image", name, "error", err.Error())
+		c.Error("the image killed its decoder", "image", name)
 		if crash, ok := errors.AsType[*child.CrashError](err); ok {
 			c.quote(crash)
 		}

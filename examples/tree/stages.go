@@ -39,7 +39,7 @@ func (t *tour) grow() (*tree.Supervisor, error) {
 		Strategy:  strategy.RestForOne,
 		Intensity: strategy.Intensity{Restarts: 3, Period: 10 * time.Second},
 		Children:  stages,
-		OnEvent:   t.event,
+		OnEvent:   t.hook(),
 	})
 }
 

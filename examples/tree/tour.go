@@ -5,9 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/thejerf/suture/v4"
@@ -24,6 +24,7 @@ type tour struct {
 	scratch string // for the index's table
 	ledger  *ledger
 	counts  counts
+	up      atomic.Bool // the tree has been up
 
 	index  *child.Process
 	pool   *pool.Pool
@@ -58,7 +59,7 @@ func walk(ctx context.Context, o options, out *os.File) (ok bool, err error) {
 	if t.scratch, err = os.MkdirTemp("", "verdigris-tour-"); err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(t.scratch)
+	defer func() { _ = os.RemoveAll(t.scratch) }()
 	if err := t.makeOut(); err != nil {
 		return false, err
 	}
@@ -68,12 +69,12 @@ func walk(ctx context.Context, o options, out *os.File) (ok bool, err error) {
 		return false, err
 	}
 	if t.server != nil {
-		t.server.tree = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "%+v", root.Snapshot()) })
+		t.server.tree = tree.Handler(root)
 	}
 	begin := time.Now()
 	err = t.host(ctx, root)
 	complete := t.summary(time.Since(begin))
-	return complete || o.serve != "", err // a server may be stopped at any time
+	return complete || t.server != nil, err // a server may be stopped at any time
 }
 
 // makeOut makes the directory for the thumbnails, a new one if none was asked for.
@@ -105,35 +106,38 @@ func (t *tour) catalog() catalogConfig {
 // starts it again. It returns when the images are done, with -serve when ctx ends.
 func (t *tour) host(ctx context.Context, root *tree.Supervisor) error {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	host := suture.New("tour", suture.Spec{EventHook: t.hostEvent(cancel), Timeout: root.StopLimit() + time.Second})
 	host.Add(root)
 	ended := host.ServeBackground(ctx)
 
 	if root.WaitReady(ctx) == nil {
-		t.console.block("The tree:", root.Snapshot().ID)
+		t.up.Store(true)
+		t.console.block("The tree. The index and the children of the pool are processes, the other leaves are goroutines.", root.Snapshot().String())
 	}
 	select {
 	case <-t.ledger.settled:
-		t.console.block("The tree after the last image:", root.Snapshot().ID)
+		t.console.block("The tree after the last image:", root.Snapshot().String())
 	case <-ctx.Done():
 	}
-	if t.options.serve == "" {
+	if t.server == nil {
 		cancel(nil)
 	}
-	<-ended
+	_ = <-ended // it says what ctx says
 	if gaveUp := context.Cause(ctx); errors.Is(gaveUp, errGaveUp) {
 		return gaveUp
 	}
 	return nil
 }
 
-// hostEvent logs what the host sees. A plain run ends when the host has to pause between restarts of the whole tree:
-// something is wrong that restarting does not help.
+// hostEvent logs what the host sees. When the host has to pause between restarts of the whole tree, something is wrong
+// that restarting does not help: then a plain run ends, and a server that has never been up. One that has goes on: it
+// may be its disk that is full, and somebody may come and make room.
 func (t *tour) hostEvent(cancel context.CancelCauseFunc) suture.EventHook {
-	log := func(e suture.Event) { t.console.Warn(e.String()) }
+	log := tree.EventHook(t.console.Logger)
 	return func(e suture.Event) {
 		log(e)
-		if e.Type() == suture.EventTypeBackoff && t.options.serve == "" {
+		if e.Type() == suture.EventTypeBackoff && (t.server == nil || !t.up.Load()) {
 			cancel(errGaveUp)
 		}
 	}

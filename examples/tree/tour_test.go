@@ -39,22 +39,22 @@ func TestTourRestartsInOrder(t *testing.T) {
 	p := start(t, "-out", t.TempDir())
 	p.status()
 	if line := inOrder(p.out.String(),
-		"started child=images/index run=1",
-		"started child=images/decoding run=1",
-		"started child=images/writer run=1",
-		"started child=images/batch run=1",
+		"child started path=images/index run=1",
+		"child started path=images/decoding run=1",
+		"child started path=images/writer run=1",
+		"child started path=images/batch run=1",
 		"chaos: killing the index",
-		"exited child=images/index run=1",
-		"stopping child=images/batch run=1",
-		"stopping child=images/writer run=1",
-		"stopping child=images/decoding run=1",
-		"started child=images/index run=2",
-		"started child=images/decoding run=2",
-		"started child=images/writer run=2",
-		"started child=images/batch run=2",
-		"stopping child=images/writer run=2",
-		"stopping child=images/decoding run=2",
-		"stopping child=images/index run=2",
+		"child failed path=images/index run=1",
+		"child stopped path=images/batch run=1",
+		"child stopped path=images/writer run=1",
+		"child stopped path=images/decoding run=1",
+		"child restarted path=images/index run=2",
+		"child restarted path=images/decoding run=2",
+		"child restarted path=images/writer run=2",
+		"child restarted path=images/batch run=2",
+		"child stopped path=images/writer run=2",
+		"child stopped path=images/decoding run=2",
+		"child stopped path=images/index run=2",
 	); line != "" {
 		t.Errorf("not in order: %s", line)
 	}
@@ -108,7 +108,7 @@ func TestTourGivesUp(t *testing.T) {
 	if status := p.status(); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
-	p.await("no such file or directory", 1)
+	p.await(`no such file or directory`, 1)
 	p.await("the tree gave up again and again", 1)
 }
 

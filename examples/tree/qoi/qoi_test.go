@@ -61,7 +61,9 @@ func TestVectors(t *testing.T) {
 		{"luma, red below and blue above green", []color.NRGBA{{10 - 3, 10, 10 + 5, 255}}, 3, []byte{0x80 | 42, 5<<4 | 13}},
 		{
 			// (10*3 + 20*5 + 30*7 + 255*11) % 64 = 9: the third pixel is the first, found at place 9.
-			"table", []color.NRGBA{{10, 20, 30, 255}, {100, 100, 100, 255}, {10, 20, 30, 255}}, 3,
+			"table",
+			[]color.NRGBA{{10, 20, 30, 255}, {100, 100, 100, 255}, {10, 20, 30, 255}},
+			3,
 			[]byte{0xfe, 10, 20, 30, 0xfe, 100, 100, 100, 9},
 		},
 	}
