@@ -206,7 +206,7 @@ func TestReportsAreCutToTheLimits(t *testing.T) {
 	if p, err := ParsePanic(report); err != nil || len(p.Stack) > MaxStack || len(p.Stack) < MaxStack-8 {
 		t.Errorf("panic: %d bytes, %v", len(p.Stack), err)
 	}
-	b, err := StartFailed{huge, slicesOf("code", 2*MaxCodes), huge}.Append(nil)
+	b, err := StartFailed{huge, slicesOf(huge, 2*MaxCodes), huge}.Append(nil)
 	if f, err2 := ParseStartFailed(b); err != nil || err2 != nil || len(f.Message) > MaxMessage {
 		t.Errorf("start-failed: %v, %v", err, err2)
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"sync"
 	"unicode/utf8"
@@ -61,7 +62,7 @@ func (c Codec[T]) Append(dst []byte, v T) ([]byte, error) {
 }
 
 // Decode takes a value out of a body that is exactly one CBOR item. Every byte is checked before it is believed, and the
-// value never aliases body. The error is a [*DecodeError].
+// value never aliases body. The error is a [*DecodeError], also when a method by which the value decodes itself panics.
 func (c Codec[T]) Decode(body []byte) (v T, err error) {
 	switch p := any(&v).(type) {
 	case *[]byte:
@@ -105,11 +106,17 @@ func (p *plan) encode(dst []byte, ptr any) ([]byte, error) {
 	return out, nil
 }
 
-// decode checks body and decodes it into the value that ptr points to.
-func decode(body []byte, ptr any) error {
+// decode checks body and decodes it into the value that ptr points to. Methods by which the value decodes itself may
+// panic over bytes that a broken worker has made up; that must not end this process.
+func decode(body []byte, ptr any) (err error) {
 	if err := valid(body); err != nil {
 		return err
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic while decoding: %v", v)
+		}
+	}()
 	return shared().dec.Unmarshal(body, ptr)
 }
 

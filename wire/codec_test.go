@@ -187,7 +187,6 @@ func TestAppendRefusesWhatWouldNotArrive(t *testing.T) {
 	appendFails(t, bad{"1801"}, errLonger)           // not the shortest
 	appendFails(t, bad{"a200000000"}, errDuplicate)  // the same key twice
 	appendFails(t, cbor.RawMessage{0xf7}, errSimple) // undefined
-	appendFails(t, make([]struct{}, MaxElements+1), nil)
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -272,6 +271,24 @@ func TestNestingLimit(t *testing.T) {
 	}
 }
 
+// The limits hold before anything behind the head is looked at.
+func TestArrayAndMapLimits(t *testing.T) {
+	for _, c := range []struct {
+		major   byte
+		n       uint64
+		refused bool
+	}{
+		{majorArray, MaxElements, false}, {majorArray, MaxElements + 1, true}, {majorArray, math.MaxUint64, true},
+		{majorMap, MaxPairs, false}, {majorMap, MaxPairs + 1, true}, {majorMap, math.MaxUint64, true},
+	} {
+		err := valid(appendHead(nil, c.major, c.n))
+		var limit *tooLong
+		if errors.As(err, &limit) != c.refused || !c.refused && !errors.Is(err, errTruncated) {
+			t.Errorf("%d elements of %#x: %v", c.n, c.major, err)
+		}
+	}
+}
+
 func TestDecodeDoesNotBelieveLengths(t *testing.T) {
 	for _, head := range []string{"9b000000ffffffffff", "9affffffff", "9a00400000", "bb000000ffffffffff", "ba00100000", "5affffffff", "7affffffff", "9a00400000 9a00400000"} {
 		b, _ := hex.DecodeString(strings.ReplaceAll(head, " ", ""))
@@ -305,6 +322,44 @@ func TestCodecAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(100, f); n >= 1 {
 			t.Errorf("appending a %s: %v allocations", name, n)
 		}
+	}
+}
+
+type fragile struct{ V byte }
+
+func (f fragile) MarshalBinary() ([]byte, error)  { return []byte{f.V, 0, 0, 0}, nil }
+func (f *fragile) UnmarshalBinary(b []byte) error { f.V = b[3]; return nil }
+
+func TestDecodeSurvivesMethodsThatPanic(t *testing.T) {
+	if v, err := mustCodec[[]fragile](t).Decode([]byte{0x81, 0x41, 0x01}); !errors.As(err, new(*DecodeError)) || v != nil {
+		t.Errorf("%v, %v", v, err)
+	}
+}
+
+// Times are found wherever they are.
+func TestTimesInsideOtherTypes(t *testing.T) {
+	type inner struct{ At time.Time }
+	type outer struct{ inner }
+	wrong := time.Date(1850, 1, 1, 0, 0, 0, 0, time.FixedZone("LMT", 1172))
+	appendFails(t, outer{inner{wrong}}, errZone)
+	appendFails(t, [1]outer{{inner{wrong}}}, errZone)
+	appendFails(t, map[int]*outer{1: {inner{wrong}}}, errZone)
+	roundTrip(t, outer{inner{time.Unix(1, 2).UTC()}})
+}
+
+// Values share memory inside the codec, but nothing of one may show in the next, nor after a failure.
+func TestValuesDoNotLeakIntoEachOther(t *testing.T) {
+	c := mustCodec[embeds](t)
+	full, _ := c.Append(nil, embeds{Base{7}, "secret"})
+	for _, b := range [][]byte{full, append(full[:len(full)-1:len(full)-1], 0xff)} { // the second is not UTF-8
+		_, _ = c.Decode(b)
+		if v, err := c.Decode([]byte{0xa0}); err != nil || v != (embeds{}) {
+			t.Errorf("an empty struct comes out as %+v, %v", v, err)
+		}
+	}
+	_, _ = c.Append(nil, embeds{Base{7}, "secret"})
+	if v, err := c.Decode([]byte{0xa0}); err != nil || v != (embeds{}) {
+		t.Errorf("an empty struct comes out as %+v, %v", v, err)
 	}
 }
 

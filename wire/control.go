@@ -114,7 +114,7 @@ func parseControl[T any](body []byte, k Kind, check func(T) error) (T, error) {
 // within checks the length of one text.
 func within(what, s string, limit int) error {
 	if len(s) > limit {
-		return &tooLong{what, uint64(len(s)), limit}
+		return &tooLong{what, uint64(len(s)), int64(limit)}
 	}
 	return nil
 }

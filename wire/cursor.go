@@ -120,7 +120,7 @@ func (c *cursor) array(n uint64, what string) {
 func (c *cursor) count(major byte, limit int, what string) int {
 	n := c.expect(major, what)
 	if n > uint64(limit) {
-		c.fail(&tooLong{what, n, limit})
+		c.fail(&tooLong{what, n, int64(limit)})
 		return 0
 	}
 	return int(n)
@@ -130,7 +130,7 @@ func (c *cursor) count(major byte, limit int, what string) int {
 func (c *cursor) text(limit int, what string) []byte {
 	n := c.expect(majorText, what)
 	if n > uint64(limit) {
-		c.fail(&tooLong{what, n, limit})
+		c.fail(&tooLong{what, n, int64(limit)})
 		return nil
 	}
 	s := c.take(n)

@@ -49,7 +49,7 @@ func Begin(dst []byte, k Kind, id uint64) []byte {
 // limit bytes is a [*SizeError]; the caller then truncates dst to start and nothing has been sent.
 func End(dst []byte, start, limit int) error {
 	size := len(dst) - start - HeaderSize
-	if size > limit || size > math.MaxUint32 {
+	if size > limit || uint64(size) > math.MaxUint32 {
 		return &SizeError{Kind: Kind(dst[start+1]), Size: uint64(size), Limit: limit}
 	}
 	binary.BigEndian.PutUint32(dst[start+4:], uint32(size))

@@ -94,9 +94,30 @@ func TestCallHead(t *testing.T) {
 	if !bytes.Equal(call.Input, []byte{0x41, 7}) || &call.Input[0] != &b[len(b)-2] {
 		t.Error("the input is not the sub-slice")
 	}
-	again, _ := AppendCallHead([]byte("x"), "resize", 5e9, meta)
-	if !bytes.Equal(again, b[:len(b)-2]) {
-		t.Error("the same call has two encodings")
+	for range 50 {
+		if again, _ := AppendCallHead([]byte("x"), "resize", 5e9, meta); !bytes.Equal(again, b[:len(b)-2]) {
+			t.Fatal("the same call has two encodings")
+		}
+	}
+}
+
+func TestParseCallRefuses(t *testing.T) {
+	head := func(meta string) string { return "\x84\x61f\x00" + meta }
+	for name, body := range map[string]string{
+		"another array":    "\x83\x61f\x00\xf6",
+		"no array":         "\xa0",
+		"a name in bytes":  "\x84\x41f\x00\xf6\xf6",
+		"negative timeout": "\x84\x61f\x20\xf6\xf6",
+		"huge timeout":     "\x84\x61f\x1b\x80\x00\x00\x00\x00\x00\x00\x00\xf6\xf6",
+		"no input":         head("\xf6"),
+		"a meta key twice": head("\xa2\x61k\x61v\x61k\x61v\xf6"),
+		"a number as meta": head("\xa1\x61k\x01\xf6"),
+		"much meta":        head("\xb8\x21" + strings.Repeat("\x60\x60", 33) + "\xf6"),
+		"a lying name":     "\x84\x7b\xff\xff\xff\xff\xff\xff\xff\xff",
+	} {
+		if call, err := ParseCall([]byte(body)); !errors.As(err, new(*DecodeError)) || call.Func != nil {
+			t.Errorf("%s: %+v, %v", name, call, err)
+		}
 	}
 }
 

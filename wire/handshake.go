@@ -105,7 +105,7 @@ type StartFailed struct {
 // Append appends the body of a start-failed frame. Texts beyond the limits are cut off, with a remark.
 func (f StartFailed) Append(dst []byte) ([]byte, error) {
 	f.Message, f.Stack = bounded(f.Message, MaxMessage), bounded(f.Stack, MaxStack)
-	f.Codes = f.Codes[:min(len(f.Codes), MaxCodes)]
+	f.Codes = boundedCodes(f.Codes)
 	return appendControl(dst, KindStartFailed, &f, f.check())
 }
 

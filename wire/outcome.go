@@ -19,7 +19,7 @@ type ErrorBody struct {
 func (e ErrorBody) Append(dst []byte) []byte {
 	dst = appendHead(dst, majorArray, 3)
 	dst = appendBounded(dst, e.Message, MaxMessage)
-	dst = appendCodes(dst, e.Codes)
+	dst = appendCodes(dst, boundedCodes(e.Codes))
 	return appendMeta(dst, boundedMeta(e.Attrs))
 }
 
@@ -65,15 +65,25 @@ func ParsePanic(body []byte) (PanicBody, error) {
 	return p, nil
 }
 
-// appendCodes appends the codes that fit into the limits. Codes are fixed names, so one that does not fit is a
-// programming error that the sender's registry refuses beforehand.
+// appendCodes appends codes as an array.
 func appendCodes(dst []byte, codes []string) []byte {
-	codes = codes[:min(len(codes), MaxCodes)]
 	dst = appendHead(dst, majorArray, uint64(len(codes)))
 	for _, code := range codes {
-		dst = appendBounded(dst, code, MaxName)
+		dst = appendText(dst, code)
 	}
 	return dst
+}
+
+// boundedCodes returns the codes inside the limits.
+func boundedCodes(codes []string) []string {
+	if len(codes) == 0 {
+		return nil
+	}
+	fits := make([]string, min(len(codes), MaxCodes))
+	for i := range fits {
+		fits[i] = bounded(codes[i], MaxName)
+	}
+	return fits
 }
 
 // boundedMeta returns meta with every text inside the limits.

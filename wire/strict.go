@@ -36,7 +36,7 @@ func (t badTag) Error() string {
 type tooLong struct {
 	what  string
 	size  uint64
-	limit int
+	limit int64
 }
 
 func (e *tooLong) Error() string {

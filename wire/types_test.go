@@ -97,6 +97,10 @@ type (
 		Next  *list
 	}
 	treeOf struct{ Kids []treeOf }
+	twice  struct {
+		X []twice
+		Y struct{ Z []twice }
+	}
 	forest map[string]forest
 	nested []nested
 	pair   struct {
@@ -228,6 +232,7 @@ func TestSignatures(t *testing.T) {
 		{reflect.TypeFor[pair](), "[(int64,tstr)]"},
 		{reflect.TypeFor[list](), `{"Next":^1/null,"Value":int64}`},
 		{reflect.TypeFor[treeOf](), `{"Kids":[^2]}`},
+		{reflect.TypeFor[twice](), `{"X":[^2],"Y":{"Z":[^3]}}`},
 		{reflect.TypeFor[forest](), `{tstr=>^1}`},
 		{reflect.TypeFor[nested](), `[^1]`},
 		{reflect.TypeFor[struct{ A, B list }](), `{"A":{"Next":^1/null,"Value":int64},"B":{"Next":^1/null,"Value":int64}}`},
