@@ -97,7 +97,7 @@ func (sc *scenario) pure() bool {
 		return false
 	}
 	text, _ := json.Marshal(sc)
-	for _, s := range []string{`"bad_`, `"invalid_`, `"missing_`, `>bad_`, `"exit_after_ms"`, `"start":[{`} {
+	for _, s := range []string{`bad_`, `"invalid_`, `"missing_`, `"exit_after_ms"`, `"start":[{`} {
 		if strings.Contains(string(text), s) {
 			return false
 		}
