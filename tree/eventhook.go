@@ -58,8 +58,10 @@ func sutureRecord(e suture.Event) (slog.Level, string, []slog.Attr) {
 }
 
 func failedService(supervisor, service string, failures, threshold float64, restarting bool) []slog.Attr {
-	return []slog.Attr{slog.String("supervisor", supervisor), slog.String("service", service),
-		slog.Bool("restarting", restarting), slog.Float64("failures", failures), slog.Float64("threshold", threshold)}
+	return []slog.Attr{
+		slog.String("supervisor", supervisor), slog.String("service", service),
+		slog.Bool("restarting", restarting), slog.Float64("failures", failures), slog.Float64("threshold", threshold),
+	}
 }
 
 // otherEvent keeps the facts of an event that this version of suture does not have.

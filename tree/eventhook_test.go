@@ -27,23 +27,49 @@ func TestEventHook(t *testing.T) {
 		event suture.Event
 		want  string
 	}{
-		{"panic", suture.EventServicePanic{SupervisorName: "host", ServiceName: "a", CurrentFailures: 1.5, FailureThreshold: 5,
-			Restarting: true, PanicMsg: "torn", Stacktrace: "goroutine 1"},
-			`WARN msg="service panicked" supervisor=host service=a restarting=true failures=1.5 threshold=5 cause.error="panic: torn" cause.stack="goroutine 1"`},
-		{"failed", suture.EventServiceTerminate{SupervisorName: "host", ServiceName: "a", CurrentFailures: 6, FailureThreshold: 5, Err: crash{7}},
-			`WARN msg="service failed" supervisor=host service=a restarting=false failures=6 threshold=5 cause.error="killed by SIGSEGV" cause.pid=7`},
-		{"failed with what is no error", suture.EventServiceTerminate{SupervisorName: "host", ServiceName: "a", Err: 5},
-			`WARN msg="service failed" supervisor=host service=a restarting=false failures=0 threshold=0 cause=5`},
-		{"ended", suture.EventServiceTerminate{SupervisorName: "host", ServiceName: "a", Restarting: true},
-			`WARN msg="service ended" supervisor=host service=a restarting=true failures=0 threshold=0`},
-		{"backoff", suture.EventBackoff{SupervisorName: "host"},
-			`ERROR msg="supervisor backs off: its services failed too often" supervisor=host`},
-		{"resume", suture.EventResume{SupervisorName: "host"},
-			`INFO msg="supervisor resumes after its backoff" supervisor=host`},
-		{"stop timeout", suture.EventStopTimeout{SupervisorName: "host", ServiceName: "a"},
-			`ERROR msg="service abandoned: it has not stopped within suture.Spec.Timeout" supervisor=host service=a`},
-		{"unknown", news{},
-			`INFO msg="event of a suture.Supervisor" type=99 a=x b=2`},
+		{
+			"panic",
+			suture.EventServicePanic{
+				SupervisorName: "host", ServiceName: "a", CurrentFailures: 1.5, FailureThreshold: 5,
+				Restarting: true, PanicMsg: "torn", Stacktrace: "goroutine 1",
+			},
+			`WARN msg="service panicked" supervisor=host service=a restarting=true failures=1.5 threshold=5 cause.error="panic: torn" cause.stack="goroutine 1"`,
+		},
+		{
+			"failed",
+			suture.EventServiceTerminate{SupervisorName: "host", ServiceName: "a", CurrentFailures: 6, FailureThreshold: 5, Err: crash{7}},
+			`WARN msg="service failed" supervisor=host service=a restarting=false failures=6 threshold=5 cause.error="killed by SIGSEGV" cause.pid=7`,
+		},
+		{
+			"failed with what is no error",
+			suture.EventServiceTerminate{SupervisorName: "host", ServiceName: "a", Err: 5},
+			`WARN msg="service failed" supervisor=host service=a restarting=false failures=0 threshold=0 cause=5`,
+		},
+		{
+			"ended",
+			suture.EventServiceTerminate{SupervisorName: "host", ServiceName: "a", Restarting: true},
+			`WARN msg="service ended" supervisor=host service=a restarting=true failures=0 threshold=0`,
+		},
+		{
+			"backoff",
+			suture.EventBackoff{SupervisorName: "host"},
+			`ERROR msg="supervisor backs off: its services failed too often" supervisor=host`,
+		},
+		{
+			"resume",
+			suture.EventResume{SupervisorName: "host"},
+			`INFO msg="supervisor resumes after its backoff" supervisor=host`,
+		},
+		{
+			"stop timeout",
+			suture.EventStopTimeout{SupervisorName: "host", ServiceName: "a"},
+			`ERROR msg="service abandoned: it has not stopped within suture.Spec.Timeout" supervisor=host service=a`,
+		},
+		{
+			"unknown",
+			news{},
+			`INFO msg="event of a suture.Supervisor" type=99 a=x b=2`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := newLines(slog.LevelDebug)

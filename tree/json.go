@@ -79,12 +79,16 @@ func nodeOf(s Snapshot) node {
 		Restart: s.Restart.String(), Attempt: s.Attempt, NextRetry: s.NextRetry, HookPanics: s.HookPanics,
 	}
 	for _, e := range s.Exits {
-		n.Exits = append(n.Exits, exitNode{Run: e.Run, Time: e.Time, RanMS: e.Ran.Milliseconds(), Cause: causeText(e.Err),
-			Asked: e.Asked, Killed: e.Killed})
+		n.Exits = append(n.Exits, exitNode{
+			Run: e.Run, Time: e.Time, RanMS: e.Ran.Milliseconds(), Cause: causeText(e.Err),
+			Asked: e.Asked, Killed: e.Killed,
+		})
 	}
 	if i := s.Supervisor; i != nil {
-		n.Supervisor = &supervisor{Strategy: i.Strategy.String(), Dynamic: i.Dynamic, Used: i.Used, Limit: i.Limit,
-			PeriodMS: i.Period.Milliseconds()}
+		n.Supervisor = &supervisor{
+			Strategy: i.Strategy.String(), Dynamic: i.Dynamic, Used: i.Used, Limit: i.Limit,
+			PeriodMS: i.Period.Milliseconds(),
+		}
 	}
 	for _, c := range s.Children {
 		n.Children = append(n.Children, nodeOf(c))

@@ -77,85 +77,189 @@ func (l list) LogValue() slog.Value { return slog.IntValue(len(l)) }
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func TestLogEvents(t *testing.T) {
-	intensity := &tree.IntensityError{Path: "root", ID: "a", Restarts: 2, Limit: 1, Period: 5 * time.Second,
-		Causes: []tree.Failure{{ID: "a", Err: crash{7}}, {ID: "b"}}}
+	intensity := &tree.IntensityError{
+		Path: "root", ID: "a", Restarts: 2, Limit: 1, Period: 5 * time.Second,
+		Causes: []tree.Failure{{ID: "a", Err: crash{7}}, {ID: "b"}},
+	}
 	start := &tree.StartError{Path: "root", ID: "a", Err: crash{7}}
 	for _, c := range []struct {
 		name  string
 		event tree.Event
 		want  string
 	}{
-		{"starting", tree.Event{Kind: tree.EventStarting},
-			`DEBUG msg="child is starting" path=root/a run=2`},
-		{"started", tree.Event{Kind: tree.EventStarted, Run: 1, Took: time.Second},
-			`INFO msg="child started" path=root/a run=1 took=1s`},
-		{"restarted", tree.Event{Kind: tree.EventStarted, Took: time.Second},
-			`WARN msg="child restarted" path=root/a run=2 took=1s`},
-		{"start failed", tree.Event{Kind: tree.EventStartFailed, Err: errors.New("no port"), Took: time.Second},
-			`WARN msg="child did not start" path=root/a run=2 took=1s cause="no port"`},
-		{"start of a subtree failed", tree.Event{Kind: tree.EventStartFailed, Err: start},
-			`WARN msg="child did not start" path=root/a run=2 cause="tree: root/a did not start: killed by SIGSEGV"`},
-		{"ignored", tree.Event{Kind: tree.EventIgnored},
-			`INFO msg="child need not run" path=root/a run=2`},
-		{"ended", tree.Event{Kind: tree.EventExited, Took: time.Minute},
-			`INFO msg="child ended" path=root/a run=2 took=1m0s`},
-		{"forgets itself", tree.Event{Kind: tree.EventExited, Err: suture.ErrDoNotRestart},
-			`INFO msg="child ended" path=root/a run=2 cause="service should not be restarted"`},
-		{"failed with facts", tree.Event{Kind: tree.EventExited, Err: crash{7}, Took: time.Minute},
-			`WARN msg="child failed" path=root/a run=2 took=1m0s cause.error="killed by SIGSEGV" cause.pid=7`},
-		{"failed with wrapped facts", tree.Event{Kind: tree.EventExited, Err: fmt.Errorf("decode: %w", crash{7})},
-			`WARN msg="child failed" path=root/a run=2 cause.error="decode: killed by SIGSEGV" cause.facts.error="killed by SIGSEGV" cause.facts.pid=7`},
-		{"failed and excused", tree.Event{Kind: tree.EventExited, Err: tree.Excuse(crash{7})},
-			`WARN msg="child failed" path=root/a run=2 cause.error="killed by SIGSEGV" cause.pid=7`},
-		{"failed with what cannot be compared", tree.Event{Kind: tree.EventExited, Err: list{"x", "y"}},
-			`WARN msg="child failed" path=root/a run=2 cause=2`},
-		{"panicked", tree.Event{Kind: tree.EventExited, Err: &tree.PanicError{Value: "torn", Stack: []byte("goroutine 1")}},
-			`WARN msg="child failed" path=root/a run=2 cause.error="panic: torn" cause.stack="goroutine 1"`},
-		{"cancelled by whom?", tree.Event{Kind: tree.EventExited, Err: context.Canceled},
-			`WARN msg="child failed" path=root/a run=2 cause="context canceled"`},
-		{"subtree gave up", tree.Event{Kind: tree.EventExited, Err: intensity},
-			`WARN msg="child failed" path=root/a run=2 cause="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"`},
-		{"restarting", tree.Event{Kind: tree.EventRestarting, Attempt: 3, Delay: time.Second},
-			`WARN msg="child waits for its restart" path=root/a run=2 attempt=3 delay=1s`},
-		{"restarting at once", tree.Event{Kind: tree.EventRestarting, Attempt: 1},
-			`WARN msg="child waits for its restart" path=root/a run=2 attempt=1 delay=0s`},
-		{"stopping", tree.Event{Kind: tree.EventStopping},
-			`DEBUG msg="child is asked to stop" path=root/a run=2`},
-		{"killing", tree.Event{Kind: tree.EventKilling},
-			`WARN msg="child is killed" path=root/a run=2`},
-		{"stopped", tree.Event{Kind: tree.EventStopped, Err: tree.ErrShutdown, Took: time.Hour},
-			`INFO msg="child stopped" path=root/a run=2 took=1h0m0s cause="tree: shutdown"`},
-		{"stopped by its context", tree.Event{Kind: tree.EventStopped, Err: context.Canceled},
-			`INFO msg="child stopped" path=root/a run=2 cause="context canceled"`},
-		{"stopped badly", tree.Event{Kind: tree.EventStopped, Err: errors.New("disk full")},
-			`WARN msg="child stopped with an error" path=root/a run=2 cause="disk full"`},
-		{"abandoned", tree.Event{Kind: tree.EventAbandoned},
-			`ERROR msg="child abandoned: it still runs and does not react to the end of its context" path=root/a run=2`},
-		{"returned", tree.Event{Kind: tree.EventReturned},
-			`WARN msg="abandoned child returned at last" path=root/a run=2`},
-		{"forgotten", tree.Event{Kind: tree.EventForgotten},
-			`DEBUG msg="child forgotten" path=root/a run=2`},
-		{"up", tree.Event{Kind: tree.EventUp},
-			`INFO msg="supervisor up" path=root/a run=2`},
-		{"gave up", tree.Event{Kind: tree.EventGaveUp, Err: intensity},
+		{
+			"starting",
+			tree.Event{Kind: tree.EventStarting},
+			`DEBUG msg="child is starting" path=root/a run=2`,
+		},
+		{
+			"started",
+			tree.Event{Kind: tree.EventStarted, Run: 1, Took: time.Second},
+			`INFO msg="child started" path=root/a run=1 took=1s`,
+		},
+		{
+			"restarted",
+			tree.Event{Kind: tree.EventStarted, Took: time.Second},
+			`WARN msg="child restarted" path=root/a run=2 took=1s`,
+		},
+		{
+			"start failed",
+			tree.Event{Kind: tree.EventStartFailed, Err: errors.New("no port"), Took: time.Second},
+			`WARN msg="child did not start" path=root/a run=2 took=1s cause="no port"`,
+		},
+		{
+			"start of a subtree failed",
+			tree.Event{Kind: tree.EventStartFailed, Err: start},
+			`WARN msg="child did not start" path=root/a run=2 cause="tree: root/a did not start: killed by SIGSEGV"`,
+		},
+		{
+			"ignored",
+			tree.Event{Kind: tree.EventIgnored},
+			`INFO msg="child need not run" path=root/a run=2`,
+		},
+		{
+			"ended",
+			tree.Event{Kind: tree.EventExited, Took: time.Minute},
+			`INFO msg="child ended" path=root/a run=2 took=1m0s`,
+		},
+		{
+			"forgets itself",
+			tree.Event{Kind: tree.EventExited, Err: suture.ErrDoNotRestart},
+			`INFO msg="child ended" path=root/a run=2 cause="service should not be restarted"`,
+		},
+		{
+			"failed with facts",
+			tree.Event{Kind: tree.EventExited, Err: crash{7}, Took: time.Minute},
+			`WARN msg="child failed" path=root/a run=2 took=1m0s cause.error="killed by SIGSEGV" cause.pid=7`,
+		},
+		{
+			"failed with wrapped facts",
+			tree.Event{Kind: tree.EventExited, Err: fmt.Errorf("decode: %w", crash{7})},
+			`WARN msg="child failed" path=root/a run=2 cause.error="decode: killed by SIGSEGV" cause.facts.error="killed by SIGSEGV" cause.facts.pid=7`,
+		},
+		{
+			"failed and excused",
+			tree.Event{Kind: tree.EventExited, Err: tree.Excuse(crash{7})},
+			`WARN msg="child failed" path=root/a run=2 cause.error="killed by SIGSEGV" cause.pid=7`,
+		},
+		{
+			"failed with what cannot be compared",
+			tree.Event{Kind: tree.EventExited, Err: list{"x", "y"}},
+			`WARN msg="child failed" path=root/a run=2 cause=2`,
+		},
+		{
+			"panicked",
+			tree.Event{Kind: tree.EventExited, Err: &tree.PanicError{Value: "torn", Stack: []byte("goroutine 1")}},
+			`WARN msg="child failed" path=root/a run=2 cause.error="panic: torn" cause.stack="goroutine 1"`,
+		},
+		{
+			"cancelled by whom?",
+			tree.Event{Kind: tree.EventExited, Err: context.Canceled},
+			`WARN msg="child failed" path=root/a run=2 cause="context canceled"`,
+		},
+		{
+			"subtree gave up",
+			tree.Event{Kind: tree.EventExited, Err: intensity},
+			`WARN msg="child failed" path=root/a run=2 cause="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"`,
+		},
+		{
+			"restarting",
+			tree.Event{Kind: tree.EventRestarting, Attempt: 3, Delay: time.Second},
+			`WARN msg="child waits for its restart" path=root/a run=2 attempt=3 delay=1s`,
+		},
+		{
+			"restarting at once",
+			tree.Event{Kind: tree.EventRestarting, Attempt: 1},
+			`WARN msg="child waits for its restart" path=root/a run=2 attempt=1 delay=0s`,
+		},
+		{
+			"stopping",
+			tree.Event{Kind: tree.EventStopping},
+			`DEBUG msg="child is asked to stop" path=root/a run=2`,
+		},
+		{
+			"killing",
+			tree.Event{Kind: tree.EventKilling},
+			`WARN msg="child is killed" path=root/a run=2`,
+		},
+		{
+			"stopped",
+			tree.Event{Kind: tree.EventStopped, Err: tree.ErrShutdown, Took: time.Hour},
+			`INFO msg="child stopped" path=root/a run=2 took=1h0m0s cause="tree: shutdown"`,
+		},
+		{
+			"stopped by its context",
+			tree.Event{Kind: tree.EventStopped, Err: context.Canceled},
+			`INFO msg="child stopped" path=root/a run=2 cause="context canceled"`,
+		},
+		{
+			"stopped badly",
+			tree.Event{Kind: tree.EventStopped, Err: errors.New("disk full")},
+			`WARN msg="child stopped with an error" path=root/a run=2 cause="disk full"`,
+		},
+		{
+			"abandoned",
+			tree.Event{Kind: tree.EventAbandoned},
+			`ERROR msg="child abandoned: it still runs and does not react to the end of its context" path=root/a run=2`,
+		},
+		{
+			"returned",
+			tree.Event{Kind: tree.EventReturned},
+			`WARN msg="abandoned child returned at last" path=root/a run=2`,
+		},
+		{
+			"forgotten",
+			tree.Event{Kind: tree.EventForgotten},
+			`DEBUG msg="child forgotten" path=root/a run=2`,
+		},
+		{
+			"up",
+			tree.Event{Kind: tree.EventUp},
+			`INFO msg="supervisor up" path=root/a run=2`,
+		},
+		{
+			"gave up",
+			tree.Event{Kind: tree.EventGaveUp, Err: intensity},
 			`ERROR msg="supervisor gave up: it had to restart too often" path=root/a run=2` +
 				` cause.error="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"` +
-				` cause.path=root cause.child=a cause.restarts=2 cause.limit=1 cause.period=5s cause.causes="[a: killed by SIGSEGV b: ended normally]"`},
-		{"auto shutdown", tree.Event{Kind: tree.EventAutoShutdown, Err: &tree.AutoShutdownError{Path: "root", ID: "a"}},
+				` cause.path=root cause.child=a cause.restarts=2 cause.limit=1 cause.period=5s cause.causes="[a: killed by SIGSEGV b: ended normally]"`,
+		},
+		{
+			"auto shutdown",
+			tree.Event{Kind: tree.EventAutoShutdown, Err: &tree.AutoShutdownError{Path: "root", ID: "a"}},
 			`INFO msg="supervisor is ending: a significant child has ended" path=root/a run=2` +
-				` cause="tree: root ended itself, because its significant child a has ended"`},
-		{"ending by request", tree.Event{Kind: tree.EventEnding},
-			`INFO msg="supervisor is ending" path=root/a run=2`},
-		{"ending by Stop", tree.Event{Kind: tree.EventEnding, Err: tree.ErrShutdown},
-			`INFO msg="supervisor is ending" path=root/a run=2 cause="tree: shutdown"`},
-		{"ending by Kill", tree.Event{Kind: tree.EventEnding, Err: tree.ErrKilled},
-			`INFO msg="supervisor is ending" path=root/a run=2 cause="tree: killed"`},
-		{"not started", tree.Event{Kind: tree.EventEnding, Err: start},
-			`ERROR msg="supervisor did not start" path=root/a run=2 cause="tree: root/a did not start: killed by SIGSEGV"`},
-		{"terminated", tree.Event{Kind: tree.EventEnding, Err: &tree.TerminatedError{Path: "root", ID: "a", Err: suture.ErrTerminateSupervisorTree}},
-			`WARN msg="supervisor is ending" path=root/a run=2 cause="tree: root was terminated by its child a: tree should be terminated"`},
-		{"ended", tree.Event{Kind: tree.EventEnded, Err: intensity},
-			`INFO msg="supervisor ended" path=root/a run=2 cause="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"`},
+				` cause="tree: root ended itself, because its significant child a has ended"`,
+		},
+		{
+			"ending by request",
+			tree.Event{Kind: tree.EventEnding},
+			`INFO msg="supervisor is ending" path=root/a run=2`,
+		},
+		{
+			"ending by Stop",
+			tree.Event{Kind: tree.EventEnding, Err: tree.ErrShutdown},
+			`INFO msg="supervisor is ending" path=root/a run=2 cause="tree: shutdown"`,
+		},
+		{
+			"ending by Kill",
+			tree.Event{Kind: tree.EventEnding, Err: tree.ErrKilled},
+			`INFO msg="supervisor is ending" path=root/a run=2 cause="tree: killed"`,
+		},
+		{
+			"not started",
+			tree.Event{Kind: tree.EventEnding, Err: start},
+			`ERROR msg="supervisor did not start" path=root/a run=2 cause="tree: root/a did not start: killed by SIGSEGV"`,
+		},
+		{
+			"terminated",
+			tree.Event{Kind: tree.EventEnding, Err: &tree.TerminatedError{Path: "root", ID: "a", Err: suture.ErrTerminateSupervisorTree}},
+			`WARN msg="supervisor is ending" path=root/a run=2 cause="tree: root was terminated by its child a: tree should be terminated"`,
+		},
+		{
+			"ended",
+			tree.Event{Kind: tree.EventEnded, Err: intensity},
+			`INFO msg="supervisor ended" path=root/a run=2 cause="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := newLines(slog.LevelDebug)

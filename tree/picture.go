@@ -76,8 +76,10 @@ type row struct{ name, state, run, since, more string }
 
 // rows appends the row of a node, drawn behind first, and those of its children, drawn behind rest.
 func (p Picture) rows(list []row, s Snapshot, first, rest string) []row {
-	list = append(list, row{name: first + p.clean(s.ID), state: s.State.String(), run: runText(s.Run),
-		since: p.since(s.Since), more: p.clean(strings.Join(p.remarks(s), "; "))})
+	list = append(list, row{
+		name: first + p.clean(s.ID), state: s.State.String(), run: runText(s.Run),
+		since: p.since(s.Since), more: p.clean(strings.Join(p.remarks(s), "; ")),
+	})
 	st := p.strokes()
 	shown, others := p.choose(s.Children)
 	for i, c := range shown {

@@ -31,28 +31,37 @@ func shop() tree.Snapshot {
 	waiting.Attempt, waiting.NextRetry = 6, start.Add(3500*time.Millisecond)
 	due := worker("3", tree.Restarting, 2, 300*time.Millisecond, tree.Exit{Run: 2})
 	due.Attempt, due.NextRetry = 1, start.Add(-time.Millisecond)
-	return tree.Snapshot{Path: "shop", ID: "shop", Type: tree.TypeSupervisor, State: tree.Running, Run: 1, Since: ago(20 * time.Minute),
+	return tree.Snapshot{
+		Path: "shop", ID: "shop", Type: tree.TypeSupervisor, State: tree.Running, Run: 1, Since: ago(20 * time.Minute),
 		Supervisor: &tree.SupervisorInfo{Strategy: strategy.RestForOne, Used: 1, Limit: 3, Period: time.Minute},
 		Children: []tree.Snapshot{
 			worker("decoder", tree.Running, 3, 12*time.Second, tree.Exit{Run: 1, Err: errors.New("page 7 is torn")},
 				tree.Exit{Run: 2, Err: errors.New("killed by SIGSEGV")}),
-			{Path: "shop/resizers", ID: "resizers", Type: tree.TypeSupervisor, State: tree.Running, Run: 1, Since: ago(3 * time.Hour),
+			{
+				Path: "shop/resizers", ID: "resizers", Type: tree.TypeSupervisor, State: tree.Running, Run: 1, Since: ago(3 * time.Hour),
 				Supervisor: &tree.SupervisorInfo{Limit: 1, Period: 5 * time.Second}, HookPanics: 2,
 				Children: []tree.Snapshot{
 					worker("1", tree.Starting, 1, 0), waiting, due,
 					worker("4", tree.Running, 9, 72*time.Hour, tree.Exit{Run: 8, Err: errors.New("first line\nsecond\tline \x1b[31mred\x1b[0m \u202eevil")}),
-				}},
-			{Path: "shop/connections", ID: "connections", Type: tree.TypeSupervisor, State: tree.Stopping, Run: 1, Since: ago(time.Second),
+				},
+			},
+			{
+				Path: "shop/connections", ID: "connections", Type: tree.TypeSupervisor, State: tree.Stopping, Run: 1, Since: ago(time.Second),
 				Supervisor: &tree.SupervisorInfo{Dynamic: true, Limit: 0, Period: 90 * time.Second},
 				Children: []tree.Snapshot{
-					worker("17", tree.Stopping, 1, 999*time.Millisecond, tree.Exit{Run: 1, Asked: true, Killed: true, Err: tree.ErrKilled})}},
+					worker("17", tree.Stopping, 1, 999*time.Millisecond, tree.Exit{Run: 1, Asked: true, Killed: true, Err: tree.ErrKilled}),
+				},
+			},
 			{Path: "shop/foreign", ID: "foreign", Type: tree.TypeSupervisor, State: tree.Running, Run: 1, Since: ago(100 * time.Hour)},
 			worker("a-name-that-is-so-long-that-nobody-can-read-it-to-its-end", tree.Running, 1, time.Minute),
 			worker("größe", tree.Down, 2, time.Hour, tree.Exit{Run: 2, Asked: true, Err: tree.ErrShutdown}),
-			worker("grumbler", tree.Down, 2, time.Hour, tree.Exit{Run: 2, Asked: true,
-				Err: errors.New("the disk is full, and what follows is so long that it cannot be shown in one line, whatever the width of the screen may be")}),
+			worker("grumbler", tree.Down, 2, time.Hour, tree.Exit{
+				Run: 2, Asked: true,
+				Err: errors.New("the disk is full, and what follows is so long that it cannot be shown in one line, whatever the width of the screen may be"),
+			}),
 			{Path: "shop/never", ID: "never"},
-		}}
+		},
+	}
 }
 
 func TestPictures(t *testing.T) {
@@ -139,7 +148,8 @@ func FuzzPicture(f *testing.F) {
 	f.Add("\xff\xfe", strings.Repeat("\u2028é\x00", 500), -1, false)
 	f.Fuzz(func(t *testing.T, id, cause string, width int, ascii bool) {
 		s := tree.Snapshot{ID: id, State: tree.Running, Children: []tree.Snapshot{
-			{ID: id, Run: 1, Since: start, Exits: []tree.Exit{{Err: errors.New(cause)}}}, {ID: cause}}}
+			{ID: id, Run: 1, Since: start, Exits: []tree.Exit{{Err: errors.New(cause)}}}, {ID: cause},
+		}}
 		got := tree.Picture{Now: start, Width: width % 1000, ASCII: ascii}.Of(s)
 		if strings.Count(got, "\n") != 2 || !utf8.ValidString(got) || strings.ContainsAny(got, "\x1b\r\u2028") {
 			t.Errorf("%q", got)
