@@ -3,6 +3,7 @@ package child
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -171,18 +172,26 @@ func or[T comparable](v, def T) T {
 	return v
 }
 
-// environ makes the worker's environment; the marker tells Init to take over.
+// passed on to every worker: what the Go toolchain needs for its own.
+var passedOn = []string{"GOCOVERDIR", "GORACE", "GOTRACEBACK"}
+
+// environ makes the worker's environment. Of entries for the same name the last
+// one counts; the marker, which tells Init to take over, is not the user's.
 func (c *Config) environ() []string {
-	env := []string{marker + "=1"}
-	for _, v := range append([]string{"GOCOVERDIR", "GORACE", "GOTRACEBACK"}, c.Env...) {
-		if strings.Contains(v, "=") {
-			env = append(env, v)
-		} else if value, ok := os.LookupEnv(v); ok {
-			env = append(env, v+"="+value)
+	values := map[string]string{"GORACE": "atexit_sleep_ms=0"} // or a worker built with -race takes a second to end
+	for _, v := range slices.Concat(passedOn, c.Env) {
+		name, value, given := strings.Cut(v, "=")
+		if !given {
+			value, given = os.LookupEnv(name)
+		}
+		if given {
+			values[name] = value
 		}
 	}
-	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GORACE=") }) {
-		env = append(env, "GORACE=atexit_sleep_ms=0") // or a worker built with -race takes a second to end
+	values[marker] = "1"
+	env := make([]string, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
 	}
 	return env
 }

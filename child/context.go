@@ -23,7 +23,8 @@ func Key(ctx context.Context) string { return Meta(ctx, metaKey) }
 
 // WithMeta returns a context whose calls carry a value under a name, for
 // example trace context under [TraceParent]. Values are meant to be few and
-// small: all of them travel with each call, in at most 64 entries of together 8 KiB.
+// small: all of them travel with each call. More than 32, or a value of more than
+// 8 KiB, fail the call before it is sent.
 func WithMeta(ctx context.Context, name, value string) context.Context {
 	old := allMeta(ctx)
 	meta := make(map[string]string, len(old)+1)

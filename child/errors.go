@@ -224,6 +224,9 @@ func (e *StartError) Error() string {
 // Unwrap gives the cause.
 func (e *StartError) Unwrap() error { return e.Err }
 
+// Is matches ErrNotStarted: no call has been sent to such a worker.
+func (e *StartError) Is(target error) bool { return target == ErrNotStarted }
+
 // LogValue carries every fact.
 func (e *StartError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),

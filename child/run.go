@@ -64,7 +64,7 @@ func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*
 	step, err := r.greet(ctx)
 	if err == nil {
 		r.readyAt = time.Now()
-		r.log.Debug("worker ready", "took", r.readyAt.Sub(r.born))
+		r.logs.note("worker ready", slog.Duration("took", r.readyAt.Sub(r.born)))
 		return r, nil
 	}
 	r.kill(order{cause: KillCalled, detail: "its start had failed"})
@@ -206,12 +206,12 @@ func (r *run) meet(h wire.Hello) error {
 		return err
 	}
 	r.marks = slices.Contains(h.Capabilities, wire.CapStatusPage)
-	if r.cfg.Exe == "" {
-		build, err := spawn.BuildID()
-		if err == nil && h.Build != build {
-			err = fmt.Errorf("the worker is another build (%s) than this program (%s)", h.Build, build)
+	build, err := spawn.BuildID()
+	if r.cfg.Exe == "" && err == nil { // a program linked without a build id compares functions
+		if h.Build != build {
+			return fmt.Errorf("the worker is another build (%s) than this program (%s)", h.Build, build)
 		}
-		return err
+		return nil
 	}
 	theirs := map[string]wire.Function{}
 	for _, f := range h.Functions {
@@ -263,7 +263,6 @@ func (r *run) supervise(ctx context.Context, down func()) error {
 	}
 	crash := r.bury()
 	if r.orderly(crash) {
-		r.log.Debug("worker stopped")
 		return nil
 	}
 	return crash
@@ -286,6 +285,7 @@ func (r *run) lost(err error) {
 
 // stop is the ladder: ask, close, SIGTERM, SIGKILL.
 func (r *run) stop() {
+	r.logs.note("stopping worker")
 	stop := &r.cfg.Stop
 	_ = r.control.send(wire.KindShutdown, 0, wire.Shutdown{Grace: stop.Drain})
 	if r.deadWithin(stop.Drain) {
@@ -296,8 +296,7 @@ func (r *run) stop() {
 	if r.deadWithin(stop.Close) {
 		return
 	}
-	_ = r.proc.SignalGroup(syscall.SIGTERM)
-	_ = r.proc.SignalGroup(syscall.SIGCONT)
+	terminate(r.proc)
 	if r.deadWithin(stop.Term) {
 		return
 	}
@@ -346,7 +345,7 @@ func (r *run) bury() *CrashError {
 	r.control.drain(drainGrace)
 	r.stdout.Close(drainGrace)
 	r.stderr.Close(drainGrace)
-	r.logs.close()
+	r.logs.close(r.stdout, r.stderr)
 	trace := string(r.page.CrashText())
 	crash := r.crash()
 	crash.Stderr, crash.Trace = r.stderr.Tail(), trace

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
 )
 
@@ -86,6 +87,12 @@ func grow(f *os.File) {
 	if raw, err := f.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
 	}
+}
+
+// terminate asks a process group to end, also one that is stopped.
+func terminate(p *spawn.Process) {
+	_ = p.SignalGroup(syscall.SIGTERM) // these fail only when it is dead already
+	_ = p.SignalGroup(syscall.SIGCONT)
 }
 
 // writeNow writes what the kernel takes at once, which may be nothing.
