@@ -2,8 +2,8 @@ package child
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -27,7 +27,8 @@ type Inline struct {
 	open  bool
 }
 
-// NewInline makes an Inline. Of cfg it uses Name, Setup, Concurrency, CallTimeout and MaxFrame.
+// NewInline makes an Inline. Of cfg it uses Name, Setup, Concurrency,
+// CallTimeout, MaxFrame and Stop.Drain.
 func NewInline(cfg Config) *Inline {
 	i := &Inline{}
 	i.cfg, i.fault = cfg.withDefaults()
@@ -44,7 +45,7 @@ func (i *Inline) ServeReady(ctx context.Context, ready func()) error {
 		return i.fault
 	}
 	if _, err := i.opened(ctx); err != nil {
-		return &StartError{Worker: i.cfg.Name, Step: "open", Err: err}
+		return err
 	}
 	ready()
 	<-ctx.Done()
@@ -73,16 +74,16 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	case <-ctx.Done():
 		return false, interrupted(ctx, i.cfg.Name, req.fn.name, false)
 	}
+	ctx, cancel := i.limit(ctx)
+	defer cancel()
 	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req)
 	if err != nil {
 		<-i.slots
 		return false, err
 	}
 	answered := make(chan inlineAnswer, 1)
-	ctx, cancel := i.limit(ctx)
-	defer cancel()
 	go func() {
-		a := inlineAnswer{err: errGoexit}
+		var a inlineAnswer
 		defer func() {
 			<-i.slots
 			if req.Settled != nil {
@@ -90,7 +91,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 			}
 			answered <- a
 		}()
-		a = i.run(ctx, frame[wire.HeaderSize:], req)
+		i.run(ctx, frame[wire.HeaderSize:], req, &a)
 	}()
 	select {
 	case a := <-answered:
@@ -102,8 +103,6 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		return true, interrupted(ctx, i.cfg.Name, req.fn.name, true)
 	}
 }
-
-var errGoexit = errors.New("the function ended its goroutine instead of returning")
 
 type inlineAnswer struct {
 	body []byte
@@ -118,34 +117,51 @@ func (i *Inline) limit(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // run does what a worker does with a call's body.
-func (i *Inline) run(ctx context.Context, body []byte, req *Request) (a inlineAnswer) {
-	began := time.Now()
+func (i *Inline) run(ctx context.Context, body []byte, req *Request, a *inlineAnswer) {
+	began, returned := time.Now(), false
 	defer func() {
-		if v := recover(); v != nil {
-			a = inlineAnswer{err: &CrashError{
-				Worker: i.cfg.Name, Uptime: time.Since(began), Exit: Exit{Cause: Panicked, Code: exitPanic, Detail: "inline"},
-				Calls: []CallInfo{{Func: req.fn.name, Key: Key(ctx), Trace: Meta(ctx, TraceParent)}},
-				Panic: &Panic{Value: fmt.Sprint(v), Stack: string(debug.Stack())},
-			}}
+		if v := recover(); !returned {
+			a.err = i.crash(ctx, began, req, v)
 		}
 	}()
+	a.body, a.err = i.answer(ctx, body, req)
+	returned = true
+}
+
+func (i *Inline) answer(ctx context.Context, body []byte, req *Request) ([]byte, error) {
 	state, err := i.opened(ctx)
 	if err != nil {
-		return inlineAnswer{err: &StartError{Worker: i.cfg.Name, Step: "open", Err: err}}
+		return nil, err
 	}
 	call, err := wire.ParseCall(body)
 	if err != nil {
-		return inlineAnswer{err: err}
+		return nil, err
 	}
 	// The values of the caller's context do not cross a process boundary.
 	inside, stop := handlerContext(call)
 	defer stop(nil)
 	defer context.AfterFunc(ctx, func() { stop(context.Cause(ctx)) })()
-	out, err := req.fn.run(inside, state, call.Input, nil)
-	if err != nil {
-		return inlineAnswer{err: &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}}
+	frame, err := req.fn.run(inside, state, call.Input, wire.Begin(nil, wire.KindAnswer, 1))
+	if err == nil {
+		err = wire.End(frame, 0, i.cfg.MaxFrame)
 	}
-	return inlineAnswer{body: out}
+	if err != nil {
+		return nil, &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}
+	}
+	return frame[wire.HeaderSize:], nil
+}
+
+// crash is what a panic, or the end of the goroutine, would have done to a worker.
+func (i *Inline) crash(ctx context.Context, began time.Time, req *Request, v any) error {
+	if v == nil {
+		v = goexited
+	}
+	call := CallInfo{Func: req.fn.name, Key: Key(ctx), Trace: Meta(ctx, TraceParent)}
+	return &CrashError{
+		Worker: i.cfg.Name, PID: os.Getpid(), Run: 1, Uptime: time.Since(began), Calls: []CallInfo{call},
+		Exit:  Exit{Cause: Panicked, Code: exitPanic},
+		Panic: &Panic{Value: fmt.Sprint(v), Stack: string(debug.Stack()), Call: call},
+	}
 }
 
 // opened returns the state, which it opens the first time.
@@ -155,20 +171,49 @@ func (i *Inline) opened(ctx context.Context) (any, error) {
 	if i.open || i.cfg.Setup.state == nil {
 		return i.state, nil
 	}
-	state, err := i.cfg.Setup.state.open(context.WithoutCancel(ctx), i.cfg.Setup.input)
-	i.state, i.open = state, err == nil
-	return state, err
+	state, failed := i.cfg.Setup.state.begin(context.WithoutCancel(ctx), i.cfg.Setup.input)
+	if failed != nil {
+		return nil, &StartError{Worker: i.cfg.Name, Step: "open", Err: &openError{*failed, errorsOf(failed.Codes)}}
+	}
+	i.state, i.open = state, true
+	return state, nil
 }
 
-// Close closes the state, if it is open. A later call opens it again.
+// Close waits for functions that run, at most Config.Stop.Drain, and closes the
+// state, if it is open. A later call opens it again.
 func (i *Inline) Close() error {
+	if err := i.quiet(); err != nil {
+		return err
+	}
+	defer i.release(cap(i.slots))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if !i.open {
 		return nil
 	}
 	i.open = false
-	return i.cfg.Setup.state.close(i.state)
+	return i.cfg.Setup.state.end(i.state)
+}
+
+// quiet takes all slots, so that no function runs.
+func (i *Inline) quiet() error {
+	patience := time.NewTimer(i.cfg.Stop.Drain)
+	defer patience.Stop()
+	for n := range cap(i.slots) {
+		select {
+		case i.slots <- struct{}{}:
+		case <-patience.C:
+			i.release(n)
+			return fmt.Errorf("child: %v: functions still run after %v, so its state stays open", i, i.cfg.Stop.Drain)
+		}
+	}
+	return nil
+}
+
+func (i *Inline) release(n int) {
+	for range n {
+		<-i.slots
+	}
 }
 
 // String returns the name, for suture's log.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/output"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
 	"github.com/verdigris-go/verdigris/wire"
 )
@@ -49,6 +50,17 @@ func (l *logs) record(w wire.Log) {
 		r.AddAttrs(slog.String(slog.SourceKey, w.Source))
 	}
 	l.dropped.Add(w.Dropped)
+	l.put(r)
+}
+
+// note tells what happens to the worker.
+func (l *logs) note(message string, attrs ...slog.Attr) {
+	r := slog.NewRecord(time.Now(), slog.LevelDebug, message, 0)
+	r.AddAttrs(attrs...)
+	l.put(r)
+}
+
+func (l *logs) put(r slog.Record) {
 	select {
 	case l.queue <- r:
 	default:
@@ -56,12 +68,21 @@ func (l *logs) record(w wire.Log) {
 	}
 }
 
-// close handles what is queued, for a moment at most, and ends. Nothing may be
-// recorded after it.
-func (l *logs) close() {
+// close ends, and waits for a moment at most until the logger has taken what is
+// queued here, and what is left of the worker's output. Nothing may be recorded
+// after it.
+func (l *logs) close(outputs ...*output.Drain) {
 	close(l.queue)
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		for _, o := range outputs {
+			o.Wait()
+		}
+		<-l.done
+	}()
 	select {
-	case <-l.done:
+	case <-taken:
 	case <-time.After(drainGrace):
 	}
 }

@@ -8,7 +8,8 @@ import (
 
 // Once runs one call in a worker process of its own, and ends the process: the
 // value travels in, the result comes back, and if the function crashes only
-// the worker dies. It returns when the worker is gone. The errors are those of
+// the worker dies. It returns when the worker is gone; when ctx ends first, the
+// worker is killed at once. The errors are those of
 // [Func.Call], and a [*StartError].
 func Once[In, Out any](ctx context.Context, cfg Config, f Func[In, Out], in In) (Out, error) {
 	p := New(cfg)
@@ -23,6 +24,9 @@ func Once[In, Out any](ctx context.Context, cfg Config, f Func[In, Out], in In) 
 	}()
 	out, err := f.Call(ctx, p, in)
 	stop()
+	if ctx.Err() != nil {
+		p.Kill() // nobody is left to whom the function could be of use
+	}
 	end := <-done
 	var start *StartError
 	if err != nil && errors.As(end, &start) && ctx.Err() == nil {

@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
@@ -98,6 +99,31 @@ type stateType struct {
 	config string // signature of the configuration
 	open   func(ctx context.Context, input []byte) (any, error)
 	close  func(state any) error
+}
+
+// begin opens the state. What goes wrong, a panic included, is told as a worker
+// tells it.
+func (t *stateType) begin(ctx context.Context, input []byte) (state any, failed *wire.StartFailed) {
+	defer func() {
+		if v := recover(); v != nil {
+			failed = &wire.StartFailed{Message: fmt.Sprintf("opening the state %q panicked: %v", t.name, v), Stack: string(debug.Stack())}
+		}
+	}()
+	state, err := t.open(ctx, input)
+	if err != nil {
+		return nil, &wire.StartFailed{Message: fmt.Sprintf("opening the state %q: %v", t.name, err), Codes: codesOf(err)}
+	}
+	return state, nil
+}
+
+// end closes the state; a panic becomes an error.
+func (t *stateType) end(state any) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return t.close(state)
 }
 
 // Name returns the name the state was defined under.

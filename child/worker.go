@@ -51,13 +51,16 @@ func serveParent() error {
 		return err
 	}
 	// Whoever signals the whole group (Ctrl-C, systemd) means the parent, which
-	// then stops its workers in order.
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+	// then stops its workers in order. Signals that are caught, other than
+	// ignored ones, are not ignored by the programs that a function starts.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
 	_ = spawn.SetName(shortName(os.Args[0])) // for top and pstree
 
 	w := &worker{running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
-	w.control = newControlOut(files.control)
+	if w.control, err = newControlOut(files.control); err != nil {
+		return err
+	}
 	if err := w.openPage(files.status); err != nil {
 		return err
 	}
@@ -119,34 +122,25 @@ func (w *worker) greet(r *wire.Reader) error {
 
 // open opens the state and reports the outcome.
 func (w *worker) open() error {
-	state, stack, err := w.openState()
-	if err == nil {
+	state, failed := w.openState()
+	if failed == nil {
 		w.state = state
 		return w.control.send(wire.KindReady, 0, wire.Ready{})
 	}
-	failed := wire.StartFailed{Message: err.Error(), Codes: codesOf(err), Stack: stack}
-	_ = w.control.send(wire.KindStartFailed, 0, failed)
+	_ = w.control.send(wire.KindStartFailed, 0, *failed)
 	w.control.flush(time.Second)
-	return err
+	return errors.New(failed.Message)
 }
 
-func (w *worker) openState() (state any, stack string, err error) {
+func (w *worker) openState() (state any, failed *wire.StartFailed) {
 	if w.setup.State == "" {
-		return nil, "", nil
+		return nil, nil
 	}
 	t, ok := states.get([]byte(w.setup.State))
 	if !ok {
-		return nil, "", fmt.Errorf("this binary does not define the state %q", w.setup.State)
+		return nil, &wire.StartFailed{Message: fmt.Sprintf("this binary does not define the state %q", w.setup.State)}
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			stack, err = string(debug.Stack()), fmt.Errorf("opening the state %q panicked: %v", t.name, v)
-		}
-	}()
-	if state, err = t.open(context.Background(), w.setup.StateInput); err != nil {
-		err = fmt.Errorf("opening the state %q: %w", t.name, err)
-	}
-	return state, "", err
+	return t.begin(context.Background(), w.setup.StateInput)
 }
 
 // obey takes the parent's control frames. When the channel ends, the parent is
@@ -162,7 +156,7 @@ func (w *worker) obey(r *wire.Reader) {
 		}
 		switch f.Kind {
 		case wire.KindPing:
-			_ = w.control.frame(wire.AppendFrame(nil, wire.KindPong, f.ID, nil))
+			w.control.frame(wire.AppendFrame(nil, wire.KindPong, f.ID, nil))
 		case wire.KindCancel:
 			if c, err := wire.ParseCancel(f.Body); err == nil {
 				w.cancel(f.ID, c.Reason)
@@ -208,17 +202,12 @@ func (w *worker) shutdown() {
 	os.Exit(0)
 }
 
-func (w *worker) closeState() (err error) {
+func (w *worker) closeState() error {
 	if w.setup.State == "" {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
 	t, _ := states.get([]byte(w.setup.State))
-	return t.close(w.state)
+	return t.end(w.state)
 }
 
 // serve takes calls in the order of their arrival, Concurrency of them at once.
@@ -318,6 +307,8 @@ func handlerContext(call wire.Call) (context.Context, context.CancelCauseFunc) {
 	return ctx, func(cause error) { cancel(cause); stop() }
 }
 
+const goexited = "the function called runtime.Goexit"
+
 // recovers turns a panic in a handler into a report and the end of the worker:
 // what the panic has left behind cannot be trusted with another call. A handler
 // that ends its goroutine (runtime.Goexit) would leave its caller without an
@@ -328,7 +319,7 @@ func (w *worker) recovers(id uint64, returned *bool) {
 		return
 	}
 	if v == nil {
-		v = "the function called runtime.Goexit"
+		v = goexited
 	}
 	body := wire.PanicBody{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
 	w.answers.panics(id, body)

@@ -6,16 +6,20 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
 
 // controlOut is the worker's end of the control channel's way to the parent. A
-// goroutine writes what is queued. Log records are dropped, and counted, when
-// the parent does not keep up; nothing else is, and nothing waits.
+// frame is written at once, so that a last log record before an os.Exit is not
+// lost; what the kernel does not take is queued and written by a goroutine. Log
+// records are dropped, and counted, when the parent does not keep up; nothing
+// else is, and nothing waits.
 type controlOut struct {
 	file *os.File
+	raw  syscall.RawConn
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -26,11 +30,15 @@ type controlOut struct {
 
 const maxLogBacklog = 1 << 20 // bytes
 
-func newControlOut(f *os.File) *controlOut {
-	c := &controlOut{file: f}
+func newControlOut(f *os.File) (*controlOut, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	c := &controlOut{file: f, raw: raw}
 	c.changed = sync.NewCond(&c.mu)
 	go c.write()
-	return c
+	return c, nil
 }
 
 func (c *controlOut) write() {
@@ -50,13 +58,26 @@ func (c *controlOut) write() {
 	}
 }
 
-// frame queues a whole frame.
-func (c *controlOut) frame(frame []byte) error {
+// frame writes or queues a whole frame.
+func (c *controlOut) frame(frame []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.buf = append(c.buf, frame...)
-	c.changed.Broadcast()
-	return nil
+	if !c.writing && len(c.buf) == 0 {
+		frame = frame[c.try(frame):]
+	}
+	if len(frame) > 0 {
+		c.buf = append(c.buf, frame...)
+		c.changed.Broadcast()
+	}
+}
+
+// try writes what the kernel takes at once. An error is left to write to find.
+func (c *controlOut) try(b []byte) (n int) {
+	_ = c.raw.Write(func(fd uintptr) bool {
+		n, _ = writeNow(fd, b)
+		return true
+	})
+	return n
 }
 
 // send queues a frame with a body.
@@ -67,10 +88,10 @@ func (c *controlOut) send(k wire.Kind, id uint64, body interface {
 	if err == nil {
 		err = wire.End(frame, 0, wire.ControlLimit)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		c.frame(frame)
 	}
-	return c.frame(frame)
+	return err
 }
 
 // log queues a log record, unless too much is queued already.
@@ -81,7 +102,8 @@ func (c *controlOut) log(l wire.Log) {
 	c.mu.Unlock()
 	if !full {
 		frame := l.Append(wire.Begin(nil, wire.KindLog, 0))
-		if wire.End(frame, 0, wire.ControlLimit) == nil && c.frame(frame) == nil {
+		if wire.End(frame, 0, wire.ControlLimit) == nil {
+			c.frame(frame)
 			c.forget(l.Dropped)
 			return
 		}
