@@ -31,7 +31,7 @@ func serve(t *testing.T, args ...string) (p *program, url string) {
 // One decoder is killed from outside while eight clients keep all of them busy: whoever was in it may fail, nobody
 // else does.
 func TestKillADecoderUnderLoad(t *testing.T) {
-	const clients, requests = 8, 40 // each
+	const clients, requests = 8, 15 // each
 	p, url := serve(t, "-workers", "3")
 	p.await("child ended path=images/batch", 1)
 	image, want := shippedImage(t, "chelsea.qoi"), reference(t, "", "chelsea.qoi", 64)
@@ -97,12 +97,12 @@ func TestMalformedUploadsAmongGoodOnes(t *testing.T) {
 func TestOverload(t *testing.T) {
 	p, url := serve(t, "-workers", "1", "-queue", "2")
 	p.await("child ended path=images/batch", 1)
-	image, want := shippedImage(t, "hubble.qoi"), reference(t, "", "hubble.qoi", 256)
+	image, want := shippedImage(t, "hubble.qoi"), reference(t, "", "hubble.qoi", 32)
 	var good, busy atomic.Int64
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() {
-			switch status, body := request(t, url+"/?size=256", bytes.NewReader(image)); {
+			switch status, body := request(t, url+"/?size=32", bytes.NewReader(image)); {
 			case status == 200 && bytes.Equal(body, want):
 				good.Add(1)
 			case status == 503 && strings.Contains(string(body), "overloaded"):

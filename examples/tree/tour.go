@@ -123,11 +123,14 @@ func (t *tour) host(ctx context.Context, root *tree.Supervisor) error {
 	if t.server == nil {
 		cancel(nil)
 	}
-	_ = <-ended // it says what ctx says
-	if gaveUp := context.Cause(ctx); errors.Is(gaveUp, errGaveUp) {
-		return gaveUp
+	err := <-ended
+	switch {
+	case errors.Is(context.Cause(ctx), errGaveUp):
+		return errGaveUp
+	case ctx.Err() != nil:
+		return nil // it was asked to stop
 	}
-	return nil
+	return err
 }
 
 // hostEvent logs what the host sees. When the host has to pause between restarts of the whole tree, something is wrong

@@ -32,13 +32,14 @@ func TestTour(t *testing.T) {
 		t.Error("no word of a SIGSEGV")
 	}
 	checkThumbnails(t, out, "", 128)
+	checkRestartOrder(t, text)
 }
 
-// When the first stage dies, those after it are stopped in reverse order, then all start again in order.
-func TestTourRestartsInOrder(t *testing.T) {
-	p := start(t, "-out", t.TempDir())
-	p.status()
-	if line := inOrder(p.out.String(),
+// checkRestartOrder checks that when the first stage died, those after it were stopped in reverse order, and then all
+// started again in order.
+func checkRestartOrder(t *testing.T, text string) {
+	t.Helper()
+	if line := inOrder(text,
 		"child started path=images/index run=1",
 		"child started path=images/decoding run=1",
 		"child started path=images/writer run=1",
