@@ -170,11 +170,8 @@ func TestHandlerWhileTheTreeWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := root.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	done := make(chan error)
-	go func() { done <- root.Wait() }()
+	go func() { done <- root.Serve(t.Context()) }() // it begins while it is looked at
 	h := tree.Handler(root)
 	for {
 		select {
