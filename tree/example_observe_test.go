@@ -39,14 +39,11 @@ func ExampleLogEvents() {
 	// level=INFO msg="child started" path=shop/decoder run=1
 	// level=INFO msg="child started" path=shop/resizers/1 run=1
 	// level=INFO msg="child started" path=shop/resizers/2 run=1
-	// level=INFO msg="supervisor up" path=shop/resizers run=1
 	// level=INFO msg="child started" path=shop/resizers run=1
 	// level=INFO msg="supervisor up" path=shop run=1
 	// level=INFO msg="supervisor is ending" path=shop run=1
-	// level=INFO msg="supervisor is ending" path=shop/resizers run=1
 	// level=INFO msg="child stopped" path=shop/resizers/2 run=1
 	// level=INFO msg="child stopped" path=shop/resizers/1 run=1
-	// level=INFO msg="supervisor ended" path=shop/resizers run=1
 	// level=INFO msg="child stopped" path=shop/resizers run=1
 	// level=INFO msg="child stopped" path=shop/decoder run=1
 	// level=INFO msg="supervisor ended" path=shop run=1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/thejerf/suture/v4"
@@ -12,10 +13,13 @@ import (
 
 // LogEvents returns a hook for Spec.OnEvent that writes one record per event. nil is slog.Default().
 //
-// The levels say who has to care: Debug and Info is the healthy path, Warn what failed and is taken care of by the
-// tree, Error what the tree cannot mend. The attributes are those fields of the Event that are set: path, run,
-// took, attempt, delay, and cause. A cause that is a slog.LogValuer, or wraps one, is a group with all its facts. An
-// error that only hands on what happened further below is a text, because that has a record of its own.
+// The levels say who has to care. Info is the healthy path, and Debug its details and what is said twice. Warn is what
+// has failed and is taken care of, restarts included. Error is for somebody to look at: a supervisor gave up, the tree did
+// not start, a child was abandoned.
+//
+// The attributes are those fields of the Event that are set: path, run, took, attempt, delay, and cause. A cause that
+// is a slog.LogValuer, or wraps one, is a group with all its facts. An error that only hands on what has happened further
+// below is a text, because that has a record of its own.
 //
 // The supervisor waits for the logger's handler, so that should not block. Several hooks are combined by a function:
 //
@@ -69,22 +73,45 @@ var judgements = map[EventKind]judgement{
 
 // judge returns how an event is logged, which depends also on its cause.
 func judge(e Event) (slog.Level, string) {
-	switch j := judgements[e.Kind]; {
-	case e.Kind == EventStarted && e.Run > 1:
-		return slog.LevelWarn, "child restarted"
-	case e.Kind == EventExited && !orderly(e.Err):
-		return slog.LevelWarn, "child failed"
-	case e.Kind == EventStopped && !stoppedWell(e.Err):
-		return slog.LevelWarn, "child stopped with an error"
+	j := judgements[e.Kind]
+	switch e.Kind {
+	case EventStarted:
+		if e.Run > 1 {
+			return slog.LevelWarn, "child restarted"
+		}
+	case EventExited:
+		if !orderly(e.Err) {
+			return slog.LevelWarn, "child failed"
+		}
+	case EventStopped:
+		if !stoppedWell(e.Err) {
+			return slog.LevelWarn, "child stopped with an error"
+		}
+	case EventUp, EventEnding, EventEnded:
+		return judgeSupervisor(e)
+	}
+	if j.message == "" {
+		return slog.LevelInfo, e.Kind.String()
+	}
+	return j.level, j.message
+}
+
+// judgeSupervisor is about events of which, below another supervisor, that one tells the rest: the child has
+// started, has not started, has stopped.
+func judgeSupervisor(e Event) (slog.Level, string) {
+	j := judgements[e.Kind]
+	nested := strings.Contains(e.Path, "/")
+	switch {
+	case e.Kind == EventEnding && isStartError(e.Err) && nested:
+		return slog.LevelWarn, "supervisor did not start"
 	case e.Kind == EventEnding && isStartError(e.Err):
 		return slog.LevelError, "supervisor did not start"
 	case e.Kind == EventEnding && !stoppedWell(e.Err):
 		return slog.LevelWarn, j.message
-	case j.message == "":
-		return slog.LevelInfo, e.Kind.String()
-	default:
-		return j.level, j.message
+	case nested:
+		return slog.LevelDebug, j.message
 	}
+	return j.level, j.message
 }
 
 // orderly reports whether a run that ended by itself has not failed. ErrShutdown and AutoShutdownError match

@@ -214,8 +214,28 @@ func TestLogEvents(t *testing.T) {
 		},
 		{
 			"up",
+			tree.Event{Kind: tree.EventUp, Path: "root"},
+			`INFO msg="supervisor up" path=root run=2`,
+		},
+		{
+			"subtree up",
 			tree.Event{Kind: tree.EventUp},
-			`INFO msg="supervisor up" path=root/a run=2`,
+			`DEBUG msg="supervisor up" path=root/a run=2`,
+		},
+		{
+			"subtree ending",
+			tree.Event{Kind: tree.EventEnding},
+			`DEBUG msg="supervisor is ending" path=root/a run=2`,
+		},
+		{
+			"subtree ended",
+			tree.Event{Kind: tree.EventEnded, Err: tree.ErrShutdown},
+			`DEBUG msg="supervisor ended" path=root/a run=2 cause="tree: shutdown"`,
+		},
+		{
+			"subtree not started",
+			tree.Event{Kind: tree.EventEnding, Err: start},
+			`WARN msg="supervisor did not start" path=root/a run=2 cause="tree: root/a did not start: killed by SIGSEGV"`,
 		},
 		{
 			"gave up",
@@ -232,38 +252,38 @@ func TestLogEvents(t *testing.T) {
 		},
 		{
 			"ending by request",
-			tree.Event{Kind: tree.EventEnding},
-			`INFO msg="supervisor is ending" path=root/a run=2`,
+			tree.Event{Kind: tree.EventEnding, Path: "root"},
+			`INFO msg="supervisor is ending" path=root run=2`,
 		},
 		{
 			"ending by Stop",
-			tree.Event{Kind: tree.EventEnding, Err: tree.ErrShutdown},
-			`INFO msg="supervisor is ending" path=root/a run=2 cause="tree: shutdown"`,
+			tree.Event{Kind: tree.EventEnding, Path: "root", Err: tree.ErrShutdown},
+			`INFO msg="supervisor is ending" path=root run=2 cause="tree: shutdown"`,
 		},
 		{
 			"ending by Kill",
-			tree.Event{Kind: tree.EventEnding, Err: tree.ErrKilled},
-			`INFO msg="supervisor is ending" path=root/a run=2 cause="tree: killed"`,
+			tree.Event{Kind: tree.EventEnding, Path: "root", Err: tree.ErrKilled},
+			`INFO msg="supervisor is ending" path=root run=2 cause="tree: killed"`,
 		},
 		{
 			"not started",
-			tree.Event{Kind: tree.EventEnding, Err: start},
-			`ERROR msg="supervisor did not start" path=root/a run=2 cause="tree: root/a did not start: killed by SIGSEGV"`,
+			tree.Event{Kind: tree.EventEnding, Path: "root", Err: start},
+			`ERROR msg="supervisor did not start" path=root run=2 cause="tree: root/a did not start: killed by SIGSEGV"`,
 		},
 		{
 			"terminated",
-			tree.Event{Kind: tree.EventEnding, Err: &tree.TerminatedError{Path: "root", ID: "a", Err: suture.ErrTerminateSupervisorTree}},
-			`WARN msg="supervisor is ending" path=root/a run=2 cause="tree: root was terminated by its child a: tree should be terminated"`,
+			tree.Event{Kind: tree.EventEnding, Path: "root", Err: &tree.TerminatedError{Path: "root", ID: "a", Err: suture.ErrTerminateSupervisorTree}},
+			`WARN msg="supervisor is ending" path=root run=2 cause="tree: root was terminated by its child a: tree should be terminated"`,
 		},
 		{
 			"ended",
-			tree.Event{Kind: tree.EventEnded, Err: intensity},
-			`INFO msg="supervisor ended" path=root/a run=2 cause="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"`,
+			tree.Event{Kind: tree.EventEnded, Path: "root", Err: intensity},
+			`INFO msg="supervisor ended" path=root run=2 cause="tree: root gave up: 2 restarts within 5s, 1 allowed; last was a: ended normally"`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := newLines(slog.LevelDebug)
-			c.event.Path, c.event.Run = "root/a", cmp.Or(c.event.Run, 2)
+			c.event.Path, c.event.Run = cmp.Or(c.event.Path, "root/a"), cmp.Or(c.event.Run, 2)
 			tree.LogEvents(log.Logger)(c.event)
 			log.expect(t, "level="+c.want+"\n")
 		})
