@@ -25,7 +25,7 @@
 // supervisor. An exit of a run that the state does not know (any more) is ignored, so a late report
 // never hits a successor.
 //
-// A State is not safe for concurrent use. Its only dependency is package time.
+// A State is not safe for concurrent use.
 //
 // The rules are those of the OTP manual ("Supervisor Behaviour") and of OTP's supervisor.erl (OTP 25),
 // with three differences: the restart window is exact instead of counting whole seconds; a child may have

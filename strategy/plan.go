@@ -10,6 +10,9 @@ func (s *State) start(c *child, o origin) Action {
 
 // startFrom orders new runs of c and of every child after it.
 func (s *State) startFrom(plan []Action, c *child, o origin) []Action {
+	if plan == nil {
+		plan = make([]Action, 0, s.Len())
+	}
 	for ; c != nil; c = c.next {
 		plan = append(plan, s.start(c, o))
 	}
@@ -66,8 +69,8 @@ func vital(st Status) int {
 }
 
 // add puts a child at the end of the list.
-func (s *State) add(spec Child) *child {
-	c := &child{Child: spec, prev: s.last}
+func (s *State) add(c *child) *child {
+	c.prev = s.last
 	if s.last == nil {
 		s.first = c
 	} else {

@@ -43,8 +43,10 @@ const (
 func New(spec Spec, children []Child) *State {
 	limit, period := spec.Intensity.Limits()
 	s := &State{spec: spec, children: make(map[string]*child, len(children)), window: window{limit: limit, period: period}}
-	for _, c := range children {
-		s.add(c)
+	list := make([]child, len(children)) // one piece of memory for all
+	for i, c := range children {
+		list[i].Child = c
+		s.add(&list[i])
 	}
 	return s
 }

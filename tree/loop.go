@@ -10,7 +10,8 @@ import (
 // loop is one life of a supervisor: its only goroutine, and what belongs to it.
 type loop struct {
 	sup     *Supervisor
-	parent  *run // the run in which this supervisor is served, nil for a root
+	parent  *run  // the run in which this supervisor is served, nil for a root
+	sibling *loop // the next in member.nested of the parent
 	path    string
 	ordinal int
 	begun   time.Time
@@ -50,9 +51,11 @@ func newLoop(ctx context.Context, s *Supervisor, ordinal int) *loop {
 	l.path, l.ordinal = l.place()
 	l.hooked = s.spec.OnEvent != nil || l.parent != nil && l.parent.loop.hooked
 	specs := make([]strategy.Child, 0, len(s.spec.Children))
-	for i := range s.spec.Children {
+	members := make([]member, len(s.spec.Children)) // one piece of memory for all
+	for i := range members {
 		c := &s.spec.Children[i]
-		l.members.add(&member{spec: c, static: true})
+		members[i].spec, members[i].static = c, true
+		l.members.add(&members[i])
 		specs = append(specs, c.policy())
 	}
 	l.policy.state = strategy.New(s.spec.policy(), specs)
@@ -209,7 +212,7 @@ func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action
 	now := time.Now()
 	switch {
 	case err == nil:
-		m.run, m.last = r, r
+		m.run = r
 		m.enter(Running, now)
 		l.emitChild(m, Event{Kind: EventStarted, Took: now.Sub(r.begun)})
 		l.policy.step(strategy.Started{ID: a.ID, Run: a.Run})
@@ -276,13 +279,15 @@ func (l *loop) retryLater(a strategy.Retry) {
 	if a.After > 0 {
 		delay = jitter(a.After)
 	}
-	m.await(time.Now(), a.Attempt, delay)
+	now, due := time.Now(), retry{a.ID, a.Run}
+	p := &pending{attempt: a.Attempt, due: now.Add(delay)}
+	if a.After > 0 {
+		p.timer = time.AfterFunc(delay, func() { l.box.post(due) })
+	}
+	m.await(now, p)
 	l.emitChild(m, Event{Kind: EventRestarting, Attempt: a.Attempt, Delay: delay})
-	due := retry{a.ID, a.Run}
 	if a.After == 0 {
 		l.box.post(due)
-	} else {
-		m.timer = time.AfterFunc(delay, func() { l.box.post(due) })
 	}
 }
 

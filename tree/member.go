@@ -42,37 +42,42 @@ type Exit struct {
 	Killed bool          // it was ended by force, or abandoned
 }
 
-// member is one child of a running supervisor. What stands above mu belongs to the loop alone.
+// member is one child of a running supervisor. There may be very many, so it is small. What stands above
+// prev belongs to the loop alone.
 type member struct {
-	spec    *Child      // shared with the Spec if static
-	static  bool        // it comes from the Spec, and outlives this loop
-	retired bool        // nobody will serve it again
-	run     *run        // the current run, nil if nothing runs
-	last    *run        // the latest run that was ready
-	timer   *time.Timer // of the pending restart
+	spec    *Child // shared with the Spec if static
+	static  bool   // it comes from the Spec, and outlives this loop
+	retired bool   // nobody will serve it again
+	run     *run   // the current run, nil if nothing runs
 
 	prev, next *member // under registry.mu
 
-	mu      sync.Mutex // for the snapshot
+	mu      sync.Mutex // for the snapshot; only the loop changes what is below
 	state   State
-	ordinal int // of the current or latest run; written by the loop only
+	ordinal int // the number of the current or latest run
 	since   time.Time
-	attempt int
-	retryAt time.Time
+	pending *pending // of the state Restarting
 	exits   *ring[Exit]
-	nested  []*loop // supervisors that run inside the current run
+	nested  *loop // a list of the supervisors that run inside the current run
+}
+
+// pending is a restart that is to come.
+type pending struct {
+	attempt int
+	due     time.Time
+	timer   *time.Timer // nil: it is in the queue
 }
 
 func (m *member) enter(s State, now time.Time) {
 	m.mu.Lock()
-	m.state, m.since, m.retryAt = s, now, time.Time{}
+	m.state, m.since, m.pending = s, now, nil
 	m.mu.Unlock()
 }
 
 // begin enters the state Starting with a new run.
 func (m *member) begin(now time.Time) {
 	m.mu.Lock()
-	m.state, m.since, m.retryAt = Starting, now, time.Time{}
+	m.state, m.since, m.pending = Starting, now, nil
 	m.ordinal++
 	m.mu.Unlock()
 }
@@ -86,9 +91,9 @@ func (m *member) leave(e Exit) {
 }
 
 // await enters the state Restarting.
-func (m *member) await(now time.Time, attempt int, delay time.Duration) {
+func (m *member) await(now time.Time, p *pending) {
 	m.mu.Lock()
-	m.state, m.since, m.attempt, m.retryAt = Restarting, now, attempt, now.Add(delay)
+	m.state, m.since, m.pending = Restarting, now, p
 	m.mu.Unlock()
 }
 

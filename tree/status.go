@@ -88,10 +88,13 @@ func (m *member) snapshot(parent string) Snapshot {
 	m.mu.Lock()
 	n := Snapshot{Path: parent + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
 		Since: m.since, Restart: m.spec.Restart, Exits: m.exits.all()}
-	if m.state == Restarting {
-		n.Attempt, n.NextRetry = m.attempt, m.retryAt
+	if m.pending != nil {
+		n.Attempt, n.NextRetry = m.pending.attempt, m.pending.due
 	}
-	nested := m.nested
+	var nested []*loop
+	for l := m.nested; l != nil; l = l.sibling {
+		nested = append(nested, l)
+	}
 	m.mu.Unlock()
 	for _, l := range nested {
 		inner := l.snapshot()
@@ -113,7 +116,7 @@ func (l *loop) attach() {
 	m := l.parent.member
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.nested = append(m.nested[:len(m.nested):len(m.nested)], l)
+	l.sibling, m.nested = m.nested, l
 }
 
 func (l *loop) detach() {
@@ -123,13 +126,11 @@ func (l *loop) detach() {
 	m := l.parent.member
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var rest []*loop
-	for _, other := range m.nested {
-		if other != l {
-			rest = append(rest, other)
-		}
+	at := &m.nested
+	for *at != l {
+		at = &(*at).sibling
 	}
-	m.nested = rest
+	*at = l.sibling
 }
 
 // policy is the pure state with a short lock, so that a snapshot can ask for the budget.

@@ -85,9 +85,8 @@ func stopLimit(s Shutdown) time.Duration {
 func (l *loop) stopMembers(members ...*member) {
 	runs := make([]*run, 0, len(members))
 	for _, m := range members {
-		if m.timer != nil {
-			m.timer.Stop()
-			m.timer = nil
+		if m.pending != nil && m.pending.timer != nil {
+			m.pending.timer.Stop()
 		}
 		if r := m.run; r == nil {
 			m.enter(Down, time.Now())
