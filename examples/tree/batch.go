@@ -18,8 +18,10 @@ type batch struct {
 	ledger   *ledger
 	size     int
 	parallel int
-	chaos    func(settled, of int) // called after each verdict
+	chaos    func(ctx context.Context, settled, of int) // called after each verdict
 	console  *console
+	once     sync.Once
+	finished chan struct{} // closed when every image has its verdict
 }
 
 // String is the name suture and the log know the batch by.
@@ -38,7 +40,7 @@ func (b *batch) Serve(ctx context.Context) error {
 	var calls sync.WaitGroup
 	places := make(chan struct{}, b.parallel)
 	for number, name := range names {
-		if !b.ledger.todo(name) {
+		if !b.ledger.todo(name) || ctx.Err() != nil {
 			continue
 		}
 		places <- struct{}{}
@@ -48,9 +50,13 @@ func (b *batch) Serve(ctx context.Context) error {
 		})
 	}
 	calls.Wait()
-	if ctx.Err() == nil && !b.ledger.complete() {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case !b.ledger.complete():
 		return errUnsettled
 	}
+	b.once.Do(func() { close(b.finished) })
 	return nil
 }
 
@@ -62,9 +68,9 @@ func (b *batch) image(ctx context.Context, number int, name string) {
 	}
 	v := judge(err)
 	b.console.report(name, thumb, v, err)
-	if v == done || v == refused || v == crashed || v == broken {
+	if v.final() {
 		settled, of := b.ledger.note(name, v)
-		b.chaos(settled, of)
+		b.chaos(ctx, settled, of)
 	}
 }
 

@@ -12,19 +12,15 @@ type ledger struct {
 	mu       sync.Mutex
 	names    []string
 	verdicts map[string]verdict
-	settled  chan struct{} // closed when every image has a verdict
 }
 
-func newLedger() *ledger {
-	return &ledger{verdicts: map[string]verdict{}, settled: make(chan struct{})}
-}
+func newLedger() *ledger { return &ledger{verdicts: map[string]verdict{}} }
 
 // expect says which images there are. An index that was started again may have found others than before.
 func (l *ledger) expect(names []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.names = names
-	l.settle()
 }
 
 // todo reports whether an image still wants a verdict.
@@ -38,26 +34,14 @@ func (l *ledger) note(name string, v verdict) (settled, of int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.verdicts[name] = v
-	l.settle()
 	return len(l.verdicts), len(l.names)
-}
-
-// settle closes settled when nothing is left; l.mu is held.
-func (l *ledger) settle() {
-	missing := func(name string) bool { _, known := l.verdicts[name]; return !known }
-	if !l.complete() && !slices.ContainsFunc(l.names, missing) {
-		close(l.settled)
-	}
 }
 
 // complete reports whether every image has a verdict.
 func (l *ledger) complete() bool {
-	select {
-	case <-l.settled:
-		return true
-	default:
-		return false
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !slices.ContainsFunc(l.names, func(name string) bool { _, known := l.verdicts[name]; return !known })
 }
 
 // verdict returns an image's verdict, if it has one.

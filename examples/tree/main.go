@@ -4,7 +4,7 @@
 //	go run ./examples/tree -dir D -out T        make thumbnails of your own QOI images
 //	go run ./examples/tree -serve :8080         and stay up as an HTTP server
 //
-// Two of the shipped images are malformed: the decoder dies of them by SIGSEGV. Half-way through, the tour itself kills
+// Two of the shipped images are malformed: the decoder dies of them by SIGSEGV. Towards the end, the tour itself kills
 // the first stage. Every good image comes out all the same, and the exit status is 0 only then.
 //
 // Read next: stages.go for the tree, decoder.go for what runs in the workers, batch.go and serve.go for who calls them.
@@ -48,7 +48,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.workers, "workers", max(2, runtime.NumCPU()), "decoder processes")
 	f.IntVar(&o.queue, "queue", 64, "how many `images` may wait for a decoder; -serve refuses further ones")
 	f.IntVar(&o.size, "size", 128, "longer side of a thumbnail in `pixels`")
-	f.BoolVar(&o.chaos, "chaos", true, "kill the index when half of the images are done (default false with -serve)")
+	f.BoolVar(&o.chaos, "chaos", true, "kill the index when most images are done (default false with -serve)")
 	f.BoolVar(&o.verbose, "v", false, "show everything, what dying workers print included")
 	if err := f.Parse(args); err != nil {
 		return o, err

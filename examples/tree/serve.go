@@ -91,7 +91,7 @@ func (s *server) thumbnail(w http.ResponseWriter, r *http.Request) {
 	}
 	thumb, err := thumbnailUpload.Call(child.WithKey(r.Context(), r.RemoteAddr), s.decoders, Upload{file, size})
 	if err != nil {
-		s.log.Warn("request failed", "from", r.RemoteAddr, "bytes", len(file), "error", err)
+		s.log.Warn("request failed", "from", r.RemoteAddr, "bytes", len(file), "cause", err)
 		refuse(w, err)
 		return
 	}

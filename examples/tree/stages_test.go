@@ -108,16 +108,6 @@ func TestLedgerIsCompleteWhenEveryImageHasAVerdict(t *testing.T) {
 	}
 }
 
-func TestLedgerWithoutImagesIsComplete(t *testing.T) {
-	l := newLedger()
-	if l.complete() {
-		t.Error("complete before anybody has looked")
-	}
-	if l.expect(nil); !l.complete() {
-		t.Error("not complete, and nothing to do")
-	}
-}
-
 // Whoever was cancelled says nothing about the image, whatever else the error says.
 func TestCancelledCallsAreNoVerdict(t *testing.T) {
 	for _, started := range []bool{true, false} {

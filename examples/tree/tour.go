@@ -95,6 +95,7 @@ func (t *tour) fill() {
 	t.batch = &batch{
 		index: t.index, decoders: t.pool, writer: t.writer, ledger: t.ledger,
 		size: t.options.size, parallel: t.options.workers, chaos: t.chaos(), console: t.console,
+		finished: make(chan struct{}),
 	}
 }
 
@@ -116,7 +117,7 @@ func (t *tour) host(ctx context.Context, root *tree.Supervisor) error {
 		t.console.block("The tree. The index and the children of the pool are processes, the other leaves are goroutines.", root.Snapshot().String())
 	}
 	select {
-	case <-t.ledger.settled:
+	case <-t.batch.finished:
 		t.console.block("The tree after the last image:", root.Snapshot().String())
 	case <-ctx.Done():
 	}

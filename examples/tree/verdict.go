@@ -20,6 +20,9 @@ const (
 	broken                  // none of these: this program is at fault
 )
 
+// final reports whether the image need not be tried again.
+func (v verdict) final() bool { return v != innocent && v != stopped }
+
 // judge reads the facts that the error of a call carries.
 func judge(err error) verdict {
 	if err == nil {
