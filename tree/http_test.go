@@ -69,7 +69,7 @@ func TestHandlerFormats(t *testing.T) {
 			if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != c.kind {
 				t.Errorf("%d %s", r.StatusCode, got)
 			}
-			if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Vary") != "Accept" {
+			if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Vary") != "Accept" || r.Header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Error(r.Header)
 			}
 			length := r.ContentLength

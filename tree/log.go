@@ -149,9 +149,8 @@ func (e Event) attrs() []slog.Attr {
 // toldBelow reports whether a supervisor hands on by this error what has happened to its children.
 func toldBelow(err error) bool {
 	_, intensity := errors.AsType[*IntensityError](err)
-	_, auto := errors.AsType[*AutoShutdownError](err)
 	_, terminated := errors.AsType[*TerminatedError](err)
-	return intensity || auto || terminated || isStartError(err)
+	return intensity || terminated || isStartError(err)
 }
 
 // cause is the attribute for an error, with the facts that it carries or wraps.

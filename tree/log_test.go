@@ -272,8 +272,8 @@ func TestLogEvents(t *testing.T) {
 		},
 		{
 			"terminated",
-			tree.Event{Kind: tree.EventEnding, Path: "root", Err: &tree.TerminatedError{Path: "root", ID: "a", Err: suture.ErrTerminateSupervisorTree}},
-			`WARN msg="supervisor is ending" path=root run=2 cause="tree: root was terminated by its child a: tree should be terminated"`,
+			tree.Event{Kind: tree.EventEnding, Path: "root", Err: &tree.TerminatedError{Path: "root", ID: "a", Err: fmt.Errorf("%w: %w", suture.ErrTerminateSupervisorTree, crash{7})}},
+			`WARN msg="supervisor is ending" path=root run=2 cause="tree: root was terminated by its child a: tree should be terminated: killed by SIGSEGV"`,
 		},
 		{
 			"ended",
