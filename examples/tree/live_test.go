@@ -267,11 +267,18 @@ func (p *program) terminate() {
 	}
 }
 
+// stop ends the program in good order, and sees that no worker outlives it.
 func (p *program) stop() {
 	p.t.Helper()
+	pids := workers(p.t, p, "")
 	p.terminate()
 	if status := p.status(); status != 0 {
 		p.t.Errorf("exit status %d", status)
+	}
+	for _, pid := range pids {
+		if syscall.Kill(pid, 0) == nil {
+			p.t.Errorf("worker %d is still there", pid)
+		}
 	}
 }
 

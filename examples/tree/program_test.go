@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -26,7 +27,8 @@ type program struct {
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(os.Args[0], args...), out: newTranscript(), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), tourVariable+"=1")
+	temp := t.TempDir()
+	p.cmd.Env = append(os.Environ(), tourVariable+"=1", "TMPDIR="+temp)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -35,6 +37,9 @@ func start(t *testing.T, args ...string) *program {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
+		if left, _ := filepath.Glob(filepath.Join(temp, "verdigris-tour-*")); p.cmd.ProcessState.Exited() && left != nil {
+			t.Errorf("it has left %q", left)
+		}
 		if t.Failed() {
 			t.Logf("the tour's output:\n%s", p.out)
 		}
