@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -240,7 +241,7 @@ func TestAbandonedRunIsFenced(t *testing.T) {
 		synctest.Wait()
 		l.take()
 		old <- suture.ErrTerminateSupervisorTree
-		l.want(t, "-a", "returned root/a#2")
+		l.want(t, "-a", "returned root/a#1")
 		exits := stateOf(t, s, "a").Exits
 		isTrue(t, len(exits) == 1 && exits[0].Killed && exits[0].Err == ErrKilled, "%+v", exits)
 		stop(t, s)
@@ -415,7 +416,8 @@ func TestStopDuringStartIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gate := make(chan error)
 		deaf := starter{func(context.Context) error { return <-gate }, nil}
-		s := mustNew(t, Spec{Children: []Child{{ID: "a", Service: deaf, Shutdown: After(7 * time.Second)}}})
+		var l log
+		s := mustNew(t, Spec{OnEvent: l.hook, Children: []Child{{ID: "a", Service: deaf, Shutdown: After(7 * time.Second)}}})
 		if err := s.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -423,6 +425,7 @@ func TestStopDuringStartIsBounded(t *testing.T) {
 		begun := time.Now()
 		stop(t, s)
 		isTrue(t, time.Since(begun) == 7*time.Second, "took %v", time.Since(begun))
+		l.want(t, "starting root/a#1", "killing root/a#1", "abandoned root/a#1", "start failed root/a#1", "ending root#1", "ended root#1")
 		gate <- errBoom
 	})
 }
@@ -434,11 +437,13 @@ func TestKillEndsEverythingBelowAtTheSameTime(t *testing.T) {
 		fakes := []*fake{deaf("a"), deaf("b"), deaf("c")}
 		k := &killable{fake: deaf("k")}
 		sub := mustNew(t, Spec{Children: []Child{child("a", fakes[0]), {ID: "b", Service: fakes[1], Shutdown: Infinity}, child("k", k)}})
-		s := begin(t, Spec{Children: []Child{child("sub", sub), {ID: "c", Service: fakes[2], Shutdown: Infinity}}})
+		var events log
+		s := begin(t, Spec{OnEvent: events.hook, Children: []Child{child("sub", sub), {ID: "c", Service: fakes[2], Shutdown: Infinity}}})
 		begun := time.Now()
 		s.Kill()
 		isErr(t, s.Wait(), ErrKilled)
-		isTrue(t, time.Since(begun) <= killWait, "took %v", time.Since(begun))
+		isTrue(t, time.Since(begun) <= killWait+killSlack, "took %v", time.Since(begun))
+		isTrue(t, !slices.Contains(events.take(), "abandoned root/sub#1"), "sub was abandoned")
 		synctest.Wait()
 		isTrue(t, k.killed == 1, "killed %d times", k.killed)
 		for _, f := range fakes {
@@ -456,7 +461,7 @@ func TestStopLimit(t *testing.T) {
 	endless := mustNew(t, Spec{Children: []Child{{ID: "a", Service: a.Service, Shutdown: Infinity}, {ID: "b", Service: a.Service, Shutdown: Infinity}}})
 	isTrue(t, endless.StopLimit()+time.Second > endless.StopLimit(), "overflow: %v", endless.StopLimit())
 	d := mustNew(t, Spec{Dynamic: &Dynamic{Template: Child{ID: "t", Shutdown: After(time.Minute)}}})
-	isTrue(t, d.StopLimit() == 0, "got %v", d.StopLimit())
+	isTrue(t, d.StopLimit() == time.Minute+killWait, "got %v", d.StopLimit())
 }
 
 func TestStopWithoutARunAndTwice(t *testing.T) {

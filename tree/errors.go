@@ -111,7 +111,8 @@ type IntensityError struct {
 	Restarts int           // how many there were in the period, the refused one included
 	Limit    int           // how many were allowed
 	Period   time.Duration // within this time
-	// Causes are the last failures that counted, oldest first. They are facts; the error does not unwrap to them.
+	// Causes are the last 16 ends and failed starts of children, oldest first; the last one was too much. They
+	// are facts; the error does not unwrap to them.
 	Causes []Failure
 }
 

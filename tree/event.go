@@ -65,10 +65,13 @@ func (l *loop) emit(e Event) {
 	}
 }
 
-// emitChild is emit for something that happened to a child.
+// emitChild is emit for something that happened to a child, in its latest run unless e says another.
 func (l *loop) emitChild(m *member, e Event) {
 	if l.hooked {
-		e.Path, e.Run = l.path+"/"+m.spec.ID, m.ordinal
+		e.Path = l.path + "/" + m.spec.ID
+		if e.Run == 0 {
+			e.Run = m.ordinal
+		}
 		l.emit(e)
 	}
 }

@@ -117,9 +117,10 @@ func (l *loop) stop(reason error) {
 
 // kill is stop by force.
 func (l *loop) kill() {
+	limit := l.sup.killTime()
 	l.box.update(func() message {
 		if !l.killing {
-			l.killing, l.killBy = true, time.Now().Add(killWait)
+			l.killing, l.killBy = true, time.Now().Add(limit)
 			l.stopping, l.reason = true, ErrKilled
 		}
 		return stopOrder{}

@@ -219,7 +219,9 @@ func (l *loop) started(op, id string) (Run, error) {
 	case isIgnore(l.outcome.err):
 		return Run{ID: id}, nil
 	}
-	return Run{}, &StartError{Path: l.path, ID: id, Err: l.outcome.err}
+	err := &StartError{Path: l.path, ID: id, Err: l.outcome.err}
+	l.retire(l.outcome.run.member, err)
+	return Run{}, err
 }
 
 // terminate does a request that leaves a child down or forgotten.

@@ -128,7 +128,7 @@ func (r *run) handle(l *loop) {
 	m := r.member
 	switch {
 	case r.abandoned:
-		l.emitChild(m, Event{Kind: EventReturned, Err: r.err})
+		l.emitChild(m, Event{Kind: EventReturned, Run: r.ordinal, Err: r.err})
 	case m.run == r:
 		l.exited(m, r)
 	}

@@ -6,8 +6,31 @@ import (
 	"github.com/thejerf/suture/v4"
 )
 
-// killWait is how long a run may take to return after it has been killed, before it is abandoned.
-const killWait = time.Second
+// killWait is how long a run may take to return after it has been killed, before it is abandoned. A supervisor
+// gets killSlack more than what it waits for itself.
+const (
+	killWait  = time.Second
+	killSlack = 100 * time.Millisecond
+)
+
+// killTime is how long a service may take to return after it has been killed.
+func killTime(s suture.Service) time.Duration {
+	if sup, ok := s.(*Supervisor); ok {
+		return sup.killTime() + killSlack
+	}
+	return killWait
+}
+
+// killTime is how long a supervisor waits at most for what it has killed.
+func (s *Supervisor) killTime() time.Duration {
+	limit := killWait
+	if l := s.running(); l != nil {
+		for _, m := range l.members.all() {
+			limit = max(limit, killTime(m.spec.Service))
+		}
+	}
+	return limit
+}
 
 const noLimit time.Duration = -1
 
@@ -39,7 +62,7 @@ func (l *loop) awaitUp(r *run) error {
 		limit = spec.StartTimeout
 	}
 	if !l.await(limit, func() bool { return settled() || l.stopping }) {
-		l.force([]*run{r}, false)
+		l.forceStart(r, false)
 		return ErrStartTimeout
 	}
 	asked := false
@@ -49,9 +72,17 @@ func (l *loop) awaitUp(r *run) error {
 		l.await(stopLimit(spec.Shutdown), settled)
 	}
 	if !l.box.look(func() bool { return r.up || r.returned }) {
-		l.force([]*run{r}, asked)
+		l.forceStart(r, asked)
 	}
 	return l.startResult(r)
+}
+
+// forceStart ends a start by force.
+func (l *loop) forceStart(r *run, asked bool) {
+	l.force([]*run{r}, asked)
+	if r.abandoned {
+		l.emitChild(r.member, Event{Kind: EventAbandoned, Err: ErrKilled, Took: time.Since(r.begun)})
+	}
 }
 
 // startResult says how a start has ended.
@@ -141,7 +172,7 @@ func (l *loop) force(runs []*run, asked bool) {
 		wait = l.killRun(r) || !asked || wait
 	}
 	if wait {
-		l.await(l.killLimit(), allEnded(runs))
+		l.await(l.killLimit(runs), allEnded(runs))
 	}
 	for _, r := range runs {
 		l.abandon(r)
@@ -149,8 +180,10 @@ func (l *loop) force(runs []*run, asked bool) {
 }
 
 // killLimit is how long to wait after killing: when everything is killed, one limit for all.
-func (l *loop) killLimit() (limit time.Duration) {
-	limit = killWait
+func (l *loop) killLimit(runs []*run) (limit time.Duration) {
+	for _, r := range runs {
+		limit = max(limit, killTime(r.member.spec.Service))
+	}
 	l.box.look(func() bool {
 		if l.killing {
 			limit = max(0, time.Until(l.killBy))

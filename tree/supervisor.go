@@ -238,7 +238,8 @@ const forever = 100 * 365 * 24 * time.Hour
 
 // StopLimit returns how long it may take at most until the supervisor has stopped: the limits of its present
 // children together, for a suture.Spec's Timeout. A child without limit that has a StopLimit method is asked; any
-// other makes it a hundred years. Children of a dynamic supervisor stop all at the same time.
+// other makes it a hundred years. Children of a dynamic supervisor stop all at the same time, and those to come
+// are taken into account.
 func (s *Supervisor) StopLimit() time.Duration {
 	var children []Child
 	if l := s.running(); l == nil {
@@ -249,6 +250,9 @@ func (s *Supervisor) StopLimit() time.Duration {
 		}
 	}
 	var total time.Duration
+	if d := s.spec.Dynamic; d != nil {
+		total = childLimit(d.Template.withDefaults())
+	}
 	for _, c := range children {
 		limit := childLimit(c)
 		if s.spec.Dynamic != nil {
