@@ -16,18 +16,18 @@ type control struct {
 	out  *outbox
 	logs *logs
 
-	hello   chan wire.Hello // one, when it has come
-	ready   chan error      // nil: ready; else why the worker could not start
-	goodbye chan struct{}   // closed when the worker has said that it goes
-	gone    chan struct{}   // closed when the reader has ended
-	ended   func(error)     // told when the channel has ended, and what was wrong if anything
+	hello chan wire.Hello    // one, when it has come
+	ready chan error         // nil: ready; else why the worker could not start
+	steps map[wire.Kind]bool // that have come; the reading goroutine's own
+	gone  chan struct{}      // closed when the reader has ended
+	ended func(error)        // told when the channel has ended, and what was wrong if anything
 }
 
 func newControl(file *os.File, l *logs, ended func(error)) (*control, error) {
 	c := &control{
 		file: file, logs: l, ended: ended,
 		hello: make(chan wire.Hello, 1), ready: make(chan error, 1),
-		goodbye: make(chan struct{}), gone: make(chan struct{}),
+		gone: make(chan struct{}), steps: map[wire.Kind]bool{},
 	}
 	var err error
 	c.out, err = newOutbox(file, nil) // a worker that cannot be told dies or gets killed anyway
@@ -43,21 +43,21 @@ func (c *control) read() {
 	r := wire.NewReader(c.file, wire.ControlLimit)
 	for {
 		f, err := r.Next()
-		if err == nil {
-			err = f.Check(wire.Control, wire.ToParent)
+		if err != nil {
+			c.ended(streamEnd(err))
+			return
 		}
-		if err == nil {
+		if err = f.Check(wire.Control, wire.ToParent); err == nil {
 			err = c.take(f)
 		}
 		if err != nil {
-			c.ended(streamEnd(err))
+			c.ended(err)
 			return
 		}
 	}
 }
 
-// take handles one frame from the worker. Each step of the handshake may come
-// once; what comes again, or out of order, is a violation.
+// take handles one frame from the worker.
 func (c *control) take(f wire.Frame) error {
 	switch f.Kind {
 	case wire.KindLog:
@@ -66,41 +66,42 @@ func (c *control) take(f wire.Frame) error {
 			c.logs.record(record)
 		}
 		return err
-	case wire.KindHello:
-		hello, err := wire.ParseHello(f.Body)
-		if err != nil {
-			return err
-		}
-		return once(c.hello, hello, f.Kind)
-	case wire.KindReady:
-		if _, err := wire.ParseReady(f.Body); err != nil {
-			return err
-		}
-		return once(c.ready, nil, f.Kind)
-	case wire.KindStartFailed:
-		failed, err := wire.ParseStartFailed(f.Body)
-		if err != nil {
-			return err
-		}
-		return once(c.ready, error(&openError{failed, errorsOf(failed.Codes)}), f.Kind)
-	case wire.KindGoodbye:
-		select {
-		case <-c.goodbye:
-			return &protocolError{"a second goodbye"}
-		default:
-			close(c.goodbye)
-		}
+	case wire.KindPong:
+		return nil // nobody asks yet
 	}
-	return nil // a pong: nobody asks yet
+	return c.step(f)
 }
 
-func once[T any](to chan T, v T, k wire.Kind) error {
-	select {
-	case to <- v:
-		return nil
-	default:
-		return &protocolError{"a second " + k.String()}
+// step handles a step of the worker's life. Each may come once, and ready and
+// start-failed exclude each other.
+func (c *control) step(f wire.Frame) (err error) {
+	key := f.Kind
+	if key == wire.KindStartFailed {
+		key = wire.KindReady
 	}
+	if c.steps[key] {
+		return &protocolError{"a second " + f.Kind.String()}
+	}
+	c.steps[key] = true
+	switch f.Kind {
+	case wire.KindHello:
+		var hello wire.Hello
+		if hello, err = wire.ParseHello(f.Body); err == nil {
+			c.hello <- hello
+		}
+	case wire.KindReady:
+		if _, err = wire.ParseReady(f.Body); err == nil {
+			c.ready <- nil
+		}
+	case wire.KindStartFailed:
+		var failed wire.StartFailed
+		if failed, err = wire.ParseStartFailed(f.Body); err == nil {
+			c.ready <- &openError{failed, errorsOf(failed.Codes)}
+		}
+	case wire.KindGoodbye:
+		_, err = wire.ParseGoodbye(f.Body)
+	}
+	return err
 }
 
 // send writes a control frame with a body.
