@@ -35,10 +35,13 @@ func TestBackoffBoundsAndReset(t *testing.T) {
 			synctest.Wait()
 			isTrue(t, stateOf(t, s, "a").State == Running, "not back after %v", delays[i])
 		}
+		drawn := false
 		for i, b := range bounds {
+			drawn = drawn || delays[i] < b*time.Second
 			isTrue(t, delays[i] >= 0 && delays[i] <= b*time.Second, "delay %d is %v", i, delays[i])
 			isTrue(t, attempts[i] == min(i+1, 5) || i == 5 && attempts[i] == 1, "attempts %v", attempts)
 		}
+		isTrue(t, drawn, "there is no jitter: %v", delays)
 		stop(t, s)
 	})
 }
@@ -57,7 +60,9 @@ func TestBackoffHoldsNobodyElseBack(t *testing.T) {
 		l.want(t, "-b", "+b")
 		_, err := s.RestartChild(t.Context(), "a")
 		isErr(t, err, ErrRestarting)
+		timer := s.running().members.get("a").pending.timer
 		isErr(t, s.TerminateChild(t.Context(), "a"), nil) // cancels it
+		isTrue(t, !timer.Stop(), "the timer still runs")
 		time.Sleep(2 * time.Hour)
 		l.want(t)
 		isTrue(t, stateOf(t, s, "a").State == Down && begun.Add(2*time.Hour).Equal(time.Now()), "somebody waited")

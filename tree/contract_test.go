@@ -104,6 +104,29 @@ func TestReadyFromAnyGoroutineAndIgnoredAfterTheEnd(t *testing.T) {
 	})
 }
 
+// A ready that comes when the start has failed already must not make a running child of it.
+func TestReadyAfterTheReturnIsIgnored(t *testing.T) {
+	s := mustNew(t, Spec{Children: []Child{child("a", ServiceFunc(idle))}})
+	l := newLoop(t.Context(), s, 1)
+	r := l.newRun(l.members.get("a"), 1)
+	r.end(errBoom)
+	r.ready()
+	isErr(t, l.startResult(r), errBoom)
+}
+
+// What a service leaves behind is told that the run is over.
+func TestContextEndsWithTheRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		rest := make(chan error)
+		s := begin(t, Spec{Children: []Child{{ID: "a", Restart: strategy.Temporary, Service: ServiceFunc(func(ctx context.Context) error {
+			go func() { <-ctx.Done(); rest <- context.Cause(ctx) }()
+			return nil
+		})}}})
+		isErr(t, <-rest, context.Canceled)
+		stop(t, s)
+	})
+}
+
 func TestReturnBeforeReadyIsAFailedStart(t *testing.T) {
 	for _, c := range []struct {
 		name      string
