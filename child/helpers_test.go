@@ -393,3 +393,9 @@ func bearers(t testing.TB, entry string) (pids []int) {
 
 // flattenError is what a log handler sees of an error, under "err".
 func flattenError(to map[string]any, err error) { flatten(to, "", slog.Any("err", err)) }
+
+// processFor is a worker named "w" for tests that also run where there are none.
+func processFor(t *testing.T) child.Caller {
+	watch(t)
+	return up(t, child.Config{Name: "w"})
+}

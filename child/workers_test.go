@@ -4,7 +4,6 @@ package child_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -150,8 +149,6 @@ func mapWrites() {
 	select {}
 }
 
-var errTeapot = child.RegisterError("test.ErrTeapot", errors.New("I am a teapot"))
-
 // deadlineOf tells how long a handler has, in whole milliseconds, or -1.
 func deadlineOf(ctx context.Context) int64 {
 	d, ok := ctx.Deadline()
@@ -174,3 +171,6 @@ var spawnSleepers = child.Define("spawn.sleepers", func(context.Context, bool) (
 	}
 	return pids, nil
 })
+
+// thread is the kernel's number of the calling thread.
+var thread = child.Define("thread", func(context.Context, bool) (int, error) { return syscall.Gettid(), nil })
