@@ -239,7 +239,8 @@ func TestLogOfAnything(t *testing.T) {
 	}
 	l := Log{Message: "\xff", Attrs: []slog.Attr{
 		slog.Any("error", errors.New("wrapped")), slog.Any("nil", nil), slog.Any("angry", (*angry)(nil)), slog.Any("valuer", valuer{&calls}),
-		slog.Any("struct", struct{ A int }{1}), slog.Time("never", time.Time{}), slog.String("\xff", strings.Repeat("x", 1<<20)), deep, {},
+		slog.Any("struct", struct{ A int }{1}), slog.Time("never", time.Time{}), slog.String("\xff", strings.Repeat("x", 1<<20)), deep,
+		{},
 	}}
 	got, err := ParseLog(l.Append(nil))
 	if err != nil || len(got.Attrs) != len(l.Attrs) || !got.Time.IsZero() || got.Message != "?" {

@@ -42,8 +42,6 @@ func (c Codec[T]) Signature() string { return c.plan.signature }
 //
 // Methods by which v encodes itself run on the calling goroutine; their panics are not recovered.
 func (c Codec[T]) Append(dst []byte, v T) ([]byte, error) {
-	var err error
-	out := dst
 	switch p := any(&v).(type) {
 	case *[]byte:
 		return appendBytes(dst, *p), nil
@@ -55,10 +53,10 @@ func (c Codec[T]) Append(dst []byte, v T) ([]byte, error) {
 	default:
 		box := c.plan.boxes.Get().(*T)
 		*box = v
-		out, err = c.plan.encode(dst, box)
+		out, err := c.plan.encode(dst, box)
 		c.release(box)
+		return out, err
 	}
-	return out, err
 }
 
 // Decode takes a value out of a body that is exactly one CBOR item. Every byte is checked before it is believed, and the

@@ -278,8 +278,12 @@ func TestArrayAndMapLimits(t *testing.T) {
 		n       uint64
 		refused bool
 	}{
-		{majorArray, MaxElements, false}, {majorArray, MaxElements + 1, true}, {majorArray, math.MaxUint64, true},
-		{majorMap, MaxPairs, false}, {majorMap, MaxPairs + 1, true}, {majorMap, math.MaxUint64, true},
+		{majorArray, MaxElements, false},
+		{majorArray, MaxElements + 1, true},
+		{majorArray, math.MaxUint64, true},
+		{majorMap, MaxPairs, false},
+		{majorMap, MaxPairs + 1, true},
+		{majorMap, math.MaxUint64, true},
 	} {
 		err := valid(appendHead(nil, c.major, c.n))
 		var limit *tooLong

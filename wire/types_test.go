@@ -111,7 +111,7 @@ type (
 	embedsPair      struct{ pair }
 	Number          int
 	embedsNumber    struct{ Number }
-	number          int
+	number          int //nolint:unused // embedded in the next one
 	embedsNumberLow struct{ number }
 )
 

@@ -32,7 +32,7 @@ var errNotELF = errors.New("not an ELF file")
 func readBuildID(r io.ReaderAt) (string, error) {
 	head := make([]byte, noteWindow)
 	n, err := r.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
 	order, err := byteOrder(head[:n])

@@ -54,9 +54,9 @@ func wrap(pid, pidfd int) (*Process, error) {
 // discard gets rid of a process that cannot be watched. Nobody else knows of
 // it, so its number is still its own.
 func discard(pid int) {
-	unix.Kill(-pid, unix.SIGKILL)
-	unix.Kill(pid, unix.SIGKILL)
-	unix.Wait4(pid, nil, 0, nil)
+	_ = unix.Kill(-pid, unix.SIGKILL)
+	_ = unix.Kill(pid, unix.SIGKILL)
+	_, _ = unix.Wait4(pid, nil, 0, nil)
 }
 
 // PID is the process's number, for people and logs. It may belong to somebody

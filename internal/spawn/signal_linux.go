@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -26,7 +27,7 @@ func (p *Process) SignalGroup(sig syscall.Signal) error {
 	if err == unix.EINVAL { // before Linux 6.9; the number is still ours, since nobody has reaped it
 		err = done(unix.Kill(-p.pid, sig))
 	}
-	if err == os.ErrProcessDone { // it has left its group
+	if errors.Is(err, os.ErrProcessDone) { // it has left its group
 		err = p.send(sig, 0)
 	}
 	return err

@@ -33,8 +33,8 @@ func (p *Process) awaitPolling() error {
 
 func (p *Process) awaitBlocking() {
 	p.conn.Control(func(fd uintptr) {
-		unix.SetNonblock(int(fd), false)
-		waitid(int(fd), unix.WNOWAIT, nil)
+		_ = unix.SetNonblock(int(fd), false)
+		_, _ = waitid(int(fd), unix.WNOWAIT, nil)
 	})
 }
 
@@ -48,7 +48,7 @@ func (p *Process) reap() {
 	stolen := p.isGone()
 	err := p.send(unix.SIGKILL, toGroup)
 	if err == unix.EINVAL && !stolen {
-		unix.Kill(-p.pid, unix.SIGKILL)
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
 	}
 	p.conn.Control(func(fd uintptr) { p.state = collect(int(fd)) })
 	p.file.Close()
@@ -78,7 +78,7 @@ func collect(pidfd int) State {
 	s := end.state()
 	s.User = time.Duration(usage.Utime.Nano())
 	s.System = time.Duration(usage.Stime.Nano())
-	s.MaxRSS = int64(usage.Maxrss) * 1024
+	s.MaxRSS = int64(usage.Maxrss) * 1024 //nolint:unconvert // 32 bits wide on some machines
 	return s
 }
 
