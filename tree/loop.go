@@ -24,6 +24,7 @@ type loop struct {
 
 	// under box.mu
 	stopping bool      // asked to stop: starts are cancelled
+	aborting bool      // the start of this supervisor is cancelled
 	reason   error     // what Serve is to return then
 	killing  bool      // everything is ended by force
 	killBy   time.Time // when that must have had its effect
@@ -90,6 +91,7 @@ func (l *loop) serve(ctx context.Context, ready func()) error {
 	defer l.detach()
 	defer context.AfterFunc(ctx, func() { l.stop(nil) })()
 	l.do(strategy.Begin{})
+	l.box.update(func() message { l.aborting = false; return nil })
 	if !l.quit {
 		l.emitSelf(EventUp, nil)
 		ready()
@@ -255,9 +257,6 @@ func (l *loop) end(a strategy.End) {
 		_, l.result = l.isStopping()
 	case strategy.StartUpFailed:
 		l.result = &StartError{Path: l.path, ID: a.ID, Err: l.cause}
-		if stopping, reason := l.isStopping(); stopping { // the start was cancelled, it is no failure
-			l.result = reason
-		}
 	case strategy.TooManyRestarts:
 		kind = EventGaveUp
 		l.result = l.policy.intensityError(l.path, a.ID, l.failed.all())

@@ -347,6 +347,8 @@ func (s *scriptedTree) Serve(ctx context.Context) error { return s.ServeReady(ct
 
 func (s *scriptedTree) Kill() { s.sup.Kill() }
 
+func (*scriptedTree) onlyLooksOn() {}
+
 func (s *scriptedTree) Retire(cause error) {
 	if s.sup != nil {
 		s.sup.Retire(cause)

@@ -24,6 +24,8 @@ type run struct {
 	killed          bool // Kill has been called, or would have been
 	killable        bool // the service had a Kill
 
+	aborted bool // the start is cancelled; under the lock of the member
+
 	// under the lock of the mailbox
 	up        bool
 	returned  bool

@@ -108,7 +108,7 @@ func (m *member) snapshot(parent string) Snapshot {
 	return n
 }
 
-// attach makes the supervisor visible in the snapshot of the tree above.
+// attach makes the supervisor known to the tree above, for snapshots, and for a start that is cancelled.
 func (l *loop) attach() {
 	if l.parent == nil {
 		return
@@ -117,6 +117,7 @@ func (l *loop) attach() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l.sibling, m.nested = m.nested, l
+	l.aborting = l.parent.aborted
 }
 
 func (l *loop) detach() {

@@ -42,8 +42,8 @@ func (l *loop) launch(r *run) error {
 	}
 	_, starter := s.(Starter)
 	r.up = !starter
-	if stopping, _ := l.isStopping(); stopping {
-		r.cancel(ErrShutdown)
+	if l.box.look(l.startsEnd) {
+		l.cancelStart(r)
 	}
 	go r.main()
 	if !starter {
@@ -61,20 +61,49 @@ func (l *loop) awaitUp(r *run) error {
 	if spec.StartTimeout > 0 {
 		limit = spec.StartTimeout
 	}
-	if !l.await(limit, func() bool { return settled() || l.stopping }) {
+	if !l.await(limit, func() bool { return settled() || l.startsEnd() }) {
 		l.forceStart(r, false)
 		return ErrStartTimeout
 	}
 	asked := false
 	if !l.box.look(settled) && spec.Shutdown != BrutalKill {
 		asked = true
-		r.cancel(ErrShutdown)
+		l.cancelStart(r)
 		l.await(stopLimit(spec.Shutdown), settled)
 	}
 	if !l.box.look(func() bool { return r.up || r.returned }) {
 		l.forceStart(r, asked)
 	}
 	return l.startResult(r)
+}
+
+// startsEnd is the condition under which no start is worth waiting for.
+func (l *loop) startsEnd() bool { return l.stopping || l.aborting }
+
+// cancelStart asks a start to give up. What comes up nevertheless has been asked to stop by that, with one
+// exception: a supervisor goes on until it is its turn to stop, so that the order stays the reverse of the start.
+func (l *loop) cancelStart(r *run) {
+	m := r.member
+	if !isTransparent(m.spec.Service) {
+		r.cancel(ErrShutdown)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r.aborted = true
+	for nested := m.nested; nested != nil; nested = nested.sibling {
+		nested.box.update(func() message { nested.aborting = true; return nil })
+	}
+}
+
+// isTransparent reports whether a service is a supervisor of this package and nothing else, or a wrapper (of a test)
+// that only looks on.
+func isTransparent(s suture.Service) bool {
+	switch s.(type) {
+	case *Supervisor, interface{ onlyLooksOn() }:
+		return true
+	}
+	return false
 }
 
 // forceStart ends a start by force.
@@ -94,7 +123,7 @@ func (l *loop) startResult(r *run) (err error) {
 			err = r.err
 		case l.killing || r.abandoned:
 			err = ErrKilled
-		case l.stopping:
+		case l.startsEnd():
 			err = ErrShutdown
 		default:
 			err = ErrNotReady

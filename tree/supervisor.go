@@ -127,6 +127,9 @@ func (s *Supervisor) run(ctx context.Context, lf *life, ready func(), retire boo
 		close(lf.ready)
 		ready()
 	})
+	if stopping, reason := l.isStopping(); retire && stopping && !isClosed(lf.ready) {
+		err = reason // the start was cancelled, and has not failed
+	}
 	s.mu.Lock()
 	if s.retiredBy != nil {
 		retire, l.why = true, s.retiredBy
