@@ -228,7 +228,7 @@ func TestStoppedWorkerIsKilledAtTheDeadline(t *testing.T) {
 		} else {
 			wantDouble(t, w)
 		}
-		must(t, syscall.Kill(w.pid(), syscall.SIGSTOP))
+		freeze(t, w.pid())
 		ctx, cancel := context.WithTimeout(named("late"), 50*time.Millisecond)
 		_, err := double.Call(ctx, w, 1)
 		cancel()

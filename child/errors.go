@@ -82,7 +82,8 @@ func (e *CrashError) Error() string {
 	return b.String()
 }
 
-// LogValue carries every fact.
+// LogValue carries every fact, and the beginning of the runtime's report or, if
+// there is none, the end of stderr; the fields have them whole.
 func (e *CrashError) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("error", e.Error()),
@@ -97,12 +98,36 @@ func (e *CrashError) LogValue() slog.Value {
 		attrs = append(attrs, slog.String("panic", e.Panic.Value), slog.String("stack", e.Panic.Stack))
 	}
 	if e.Trace != "" {
-		attrs = append(attrs, slog.String("report", e.Trace))
-	}
-	if e.Stderr != "" {
-		attrs = append(attrs, slog.String("stderr", e.Stderr))
+		attrs = append(attrs, slog.String("report", headLines(e.Trace, logLines)))
+	} else if e.Stderr != "" {
+		attrs = append(attrs, slog.String("stderr", tailLines(e.Stderr, logLines)))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+const logLines = 20 // of a report or of stderr, in a log record
+
+func headLines(s string, n int) string {
+	at := 0
+	for range n {
+		i := strings.IndexByte(s[at:], '\n')
+		if i < 0 {
+			return s
+		}
+		at += i + 1
+	}
+	return fmt.Sprintf("%s... and %d more lines", s[:at], strings.Count(s[at:], "\n")+1)
+}
+
+func tailLines(s string, n int) string {
+	s = strings.TrimRight(s, "\n")
+	at := len(s)
+	for range n {
+		if at = strings.LastIndexByte(s[:at], '\n'); at < 0 {
+			return s
+		}
+	}
+	return s[at+1:]
 }
 
 // RemoteError says that the function ran and returned an error. Its text is the

@@ -140,13 +140,23 @@ func reportCause(report, stderr string) (Cause, string) {
 	case strings.HasPrefix(report, "SIGABRT: "):
 		return Aborted, detail
 	case strings.HasPrefix(report, "SIGSEGV: "), strings.HasPrefix(report, "SIGBUS: "):
-		return Segfault, detail
+		return Segfault, detail + faultAddress(report)
 	case strings.HasPrefix(report, "SIG"):
 		return Signaled, detail
 	case strings.Contains(sigline, "SIGSEGV"), strings.Contains(sigline, "SIGBUS"):
 		return Segfault, strings.Trim(sigline, "[]")
 	}
 	return Fatal, strings.TrimPrefix(lineWith(report+"\n"+stderr, fatal), fatal)
+}
+
+// faultAddress finds the address of a fault in C in the report's second line,
+// "PC=0x47 m=0 sigcode=1 addr=0x100".
+func faultAddress(report string) string {
+	_, addr, found := strings.Cut(lineWith(report, "PC="), " addr=")
+	if !found {
+		return ""
+	}
+	return " at address " + addr
 }
 
 func lineWith(s, prefix string) string {

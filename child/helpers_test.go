@@ -399,3 +399,16 @@ func processFor(t *testing.T) child.Caller {
 	watch(t)
 	return up(t, child.Config{Name: "w"})
 }
+
+// freeze stops a process and waits until all its threads stand still.
+func freeze(t testing.TB, pid int) {
+	t.Helper()
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	expect(t, "a process that stands still", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		return !slices.ContainsFunc(threads, func(path string) bool {
+			b, err := os.ReadFile(path)
+			return err == nil && !strings.HasPrefix(string(b[bytes.LastIndexByte(b, ')')+1:]), " T")
+		})
+	})
+}

@@ -41,7 +41,7 @@ var (
 		entered <- hasDeadline
 		<-ctx.Done()
 		left <- ctx.Err()
-		return true, nil
+		return true, ctx.Err()
 	})
 	outside = child.Define("outside", func(ctx context.Context, _ bool) (bool, error) { return ctx.Value(privateKey{}) != nil, nil })
 

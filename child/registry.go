@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/verdigris-go/verdigris/wire"
 )
 
 // functions and states are what Define and DefineState have registered. They
@@ -33,8 +36,8 @@ func (r *registry[T]) add(v T) {
 	defer r.mu.Unlock()
 	name := v.Name()
 	switch _, taken := r.m[name]; {
-	case name == "":
-		panic(fmt.Sprintf("child: a %s needs a name", r.what))
+	case name == "" || len(name) > wire.MaxName || !utf8.ValidString(name):
+		panic(fmt.Sprintf("child: a %s needs a name of 1 to %d bytes of UTF-8, not %q", r.what, wire.MaxName, name))
 	case taken:
 		panic(fmt.Sprintf("child: the %s %q is defined twice", r.what, name))
 	case initialised.Load():

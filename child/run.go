@@ -285,9 +285,9 @@ func (r *run) lost(err error) {
 
 // stop is the ladder: ask, close, SIGTERM, SIGKILL.
 func (r *run) stop() {
-	r.logs.note("stopping worker")
 	stop := &r.cfg.Stop
 	_ = r.control.send(wire.KindShutdown, 0, wire.Shutdown{Grace: stop.Drain})
+	r.logs.note("stopping worker")
 	if r.deadWithin(stop.Drain) {
 		return
 	}

@@ -18,14 +18,18 @@ type sentinel struct {
 func (s sentinel) Name() string { return s.name }
 
 func init() {
-	RegisterError("context.Canceled", context.Canceled)
-	RegisterError("context.DeadlineExceeded", context.DeadlineExceeded)
-	RegisterError("io.EOF", io.EOF)
-	RegisterError("io.ErrUnexpectedEOF", io.ErrUnexpectedEOF)
-	RegisterError("fs.ErrNotExist", fs.ErrNotExist)
-	RegisterError("fs.ErrExist", fs.ErrExist)
-	RegisterError("fs.ErrPermission", fs.ErrPermission)
-	RegisterError("errors.ErrUnsupported", errors.ErrUnsupported)
+	for name, err := range map[string]error{
+		"context.Canceled":         context.Canceled,
+		"context.DeadlineExceeded": context.DeadlineExceeded,
+		"io.EOF":                   io.EOF,
+		"io.ErrUnexpectedEOF":      io.ErrUnexpectedEOF,
+		"fs.ErrNotExist":           fs.ErrNotExist,
+		"fs.ErrExist":              fs.ErrExist,
+		"fs.ErrPermission":         fs.ErrPermission,
+		"errors.ErrUnsupported":    errors.ErrUnsupported,
+	} {
+		_ = RegisterError(name, err)
+	}
 }
 
 // RegisterError gives an error value a name, under which it crosses the

@@ -85,16 +85,22 @@ var ignoreTerm = child.Define("ignore.term", func(context.Context, bool) (bool, 
 
 func TestGracefulStop(t *testing.T) {
 	watch(t)
-	w, g := up(t, child.Config{Setup: theShop.With(shopConfig{Name: "Ann's"})}), newGate(t)
+	w, g := up(t, child.Config{Concurrency: 2, Setup: theShop.With(shopConfig{Name: "Ann's"})}), newGate(t)
 	if v, err := sell.Call(t.Context(), w, "tea"); v != "Ann's sells tea" || err != nil {
 		t.Error(v, err)
 	}
 	running := async(context.Background(), w, hold, holding{Gate: g, Say: "a"})
 	w.log.wait(t, "holding a")
+	ctx, cancel := context.WithCancel(t.Context())
+	beside := async(ctx, w, hold, holding{Gate: g, Say: "b"})
+	w.log.wait(t, "holding b")
 	behind := async(context.Background(), w, double, 1)
-	expect(t, "two calls", func() bool { return w.Stats().InFlight == 2 })
+	expect(t, "three calls", func() bool { return w.Stats().InFlight == 3 })
 	w.halt()
-	expect(t, "down", func() bool { return !w.Stats().Up })
+	w.log.wait(t, "stopping worker")
+	cancel()
+	receive(t, "the call beside it", beside)
+	w.log.wait(t, "giving up b") // so the worker knows that it stops, and has room
 	g.open(t)
 	if a := receive(t, "the running call", running); a.value != "a" || a.err != nil {
 		t.Error(a)
@@ -142,7 +148,7 @@ func TestStopLadder(t *testing.T) {
 				return nil
 			}, steps.Drain, 0},
 			{"stopped by SIGSTOP", "", func(t *testing.T, w *worker, g gate) <-chan answer[string] {
-				must(t, syscall.Kill(w.pid(), syscall.SIGSTOP))
+				freeze(t, w.pid())
 				return nil
 			}, steps.Drain + steps.Close, 0},
 		} {

@@ -46,6 +46,7 @@ type worker struct {
 
 // serveParent is the life of a worker. It returns nil after an orderly stop.
 func serveParent() error {
+	runtime.LockOSThread() // the state is opened, and with Concurrency 1 used, on one thread only
 	files, err := inherited()
 	if err != nil {
 		return err
@@ -162,6 +163,9 @@ func (w *worker) obey(r *wire.Reader) {
 				w.cancel(f.ID, c.Reason)
 			}
 		case wire.KindShutdown:
+			w.mu.Lock()
+			w.stopping = true // before the next frame is taken
+			w.mu.Unlock()
 			go w.shutdown()
 		}
 	}
@@ -187,7 +191,6 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 func (w *worker) shutdown() {
 	signal.Reset(syscall.SIGTERM)
 	w.mu.Lock()
-	w.stopping = true
 	for len(w.running) > 0 {
 		w.idle.Wait()
 	}
@@ -214,7 +217,6 @@ func (w *worker) closeState() error {
 // With one at a time it runs them on this very thread, which never changes: no
 // goroutine has to be woken, and C libraries with thread affinity feel at home.
 func (w *worker) serve(calls *os.File) error {
-	runtime.LockOSThread()
 	slots := make(chan struct{}, w.setup.Concurrency)
 	r := wire.NewReader(calls, w.setup.Limit)
 	for {
