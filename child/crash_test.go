@@ -181,7 +181,7 @@ func TestCrashErrorAsLogValue(t *testing.T) {
 		"err.worker": "w", "err.run": uint64(1), "err.error": err.Error(), "err.panic": "no such colour",
 		"err.exit.cause": "crashed: panic", "err.exit.code": int64(2), "err.exit.signal": int64(0),
 		"err.call0.func": "perish", "err.call0.key": "cat.png", "err.call0.trace": traceparent,
-		"err.stderr": "last words before panic\n",
+		"err.stderr": "last words before panic",
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %v (%T), want %v", key, got[key], got[key], want)
