@@ -77,20 +77,9 @@ func (w *world) stop() any {
 
 // abort ends a scenario that has failed, without leaving goroutines behind.
 func (w *world) abort() {
+	close(w.over)
 	w.cancel()
 	for !isClosed(w.rootEnd) {
-		w.locked(func() {
-			for path, c := range w.gates {
-				select {
-				case c <- "error":
-				default:
-				}
-				delete(w.gates, path)
-			}
-			for _, s := range w.sups {
-				s.sup.Kill()
-			}
-		})
 		time.Sleep(time.Second)
 	}
 	w.stopScratch()

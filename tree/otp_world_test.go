@@ -21,6 +21,7 @@ type world struct {
 	cancel  context.CancelFunc
 	rootEnd chan struct{} // closed when the root is gone
 	scratch *Supervisor   // has a child that is nobody's here
+	over    chan struct{} // closed when the scenario has failed: everything is to end
 
 	mu       sync.Mutex
 	events   []string
@@ -38,7 +39,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, attempts: map[string]int{}, started: map[string]int{}, alias: map[string]string{},
+	return &world{t: t, over: make(chan struct{}), attempts: map[string]int{}, started: map[string]int{}, alias: map[string]string{},
 		gates: map[string]chan string{}, bodies: map[string]*body{}, sups: map[string]*scriptedTree{},
 		handles: map[string]*run{}, ns: map[*run]int{}, refs: map[string]chan any{}, state: map[string]any{}}
 }
@@ -163,7 +164,12 @@ func (w *world) gate(path string, before func()) string {
 		w.gates[path] = c
 		before()
 	})
-	return <-c
+	select {
+	case result := <-c:
+		return result
+	case <-w.over:
+		return "error"
+	}
 }
 
 // service makes the scripted service of a child.
@@ -264,6 +270,8 @@ func (s *scripted) live(ctx context.Context, b *body, n int) (how, reason string
 		return "exit", reason
 	case <-b.kill:
 		return "brutal_kill", "killed"
+	case <-s.w.over:
+		return "exit", "over"
 	case <-b.asked:
 		<-ctx.Done()
 		return s.stop(b, n)
@@ -299,6 +307,7 @@ func (s *scripted) stop(b *body, n int) (how, reason string) {
 	case reason = <-b.exit:
 	case <-b.kill:
 		reason = "killed"
+	case <-s.w.over:
 	}
 	if reason == "killed" {
 		return "timeout_kill", reason
