@@ -65,14 +65,16 @@ func (l *loop) awaitUp(r *run) error {
 		l.forceStart(r, false)
 		return ErrStartTimeout
 	}
-	asked := false
-	if !l.box.look(settled) && spec.Shutdown != BrutalKill {
-		asked = true
+	if !l.box.look(settled) {
 		l.cancelStart(r)
-		l.await(stopLimit(spec.Shutdown), settled)
+		limit = killWait
+		if spec.Shutdown != BrutalKill {
+			limit = stopLimit(spec.Shutdown)
+		}
+		l.await(limit, settled)
 	}
 	if !l.box.look(func() bool { return r.up || r.returned }) {
-		l.forceStart(r, asked)
+		l.forceStart(r, true)
 	}
 	return l.startResult(r)
 }
