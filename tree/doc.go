@@ -40,6 +40,10 @@
 // it is abandoned: the tree goes on as if it were gone, reports it, and ignores whatever it still does. A
 // goroutine cannot be killed, so a service should watch its context.
 //
+// Stopping a supervisor while a child is starting cancels that start at once, and waits for it no longer than the
+// child's Shutdown limit. What else was to be started together with it is started with a context that is cancelled
+// already, so it need not get far, and is stopped when its turn comes.
+//
 // # Concurrency
 //
 // A supervisor is one goroutine with one queue. Requests, exits and retries are handled in the order of their
