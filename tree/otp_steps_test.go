@@ -159,28 +159,20 @@ func (w *world) exit(path, reason string) any {
 	return "ok"
 }
 
-// hold is a message that keeps a supervisor busy.
-type hold chan struct{}
-
-func (h hold) handle(*loop) { <-h }
-
+// exitMany ends several workers before their supervisor looks at any of them.
 func (w *world) exitMany(exits []exitJSON) any {
-	var held []hold
+	hold := make(chan struct{})
 	for _, e := range exits {
 		if s := w.sups[e.Child[:strings.LastIndex(e.Child, "/")]]; s != nil {
-			h := make(hold)
-			s.sup.running().box.post(h)
-			held = append(held, h)
+			w.locked(func() { w.holds[s.sup.running().path] = hold })
 		}
 	}
-	synctest.Wait()
 	results := []any{}
 	for _, e := range exits {
 		results = append(results, w.exit(e.Child, e.Reason))
 	}
-	for _, h := range held {
-		close(h)
-	}
+	w.locked(func() { clear(w.holds) })
+	close(hold)
 	return results
 }
 

@@ -35,13 +35,14 @@ type world struct {
 	ns       map[*run]int             // run -> n
 	moving   int                      // delays that will end without help
 	refs     map[string]chan any      // of async steps
+	holds    map[string]chan struct{} // supervisors, by the tree's path, that do nothing until it is closed
 	state    map[string]any           // as last observed
 }
 
 func newWorld(t *testing.T) *world {
 	return &world{t: t, over: make(chan struct{}), attempts: map[string]int{}, started: map[string]int{}, alias: map[string]string{},
 		gates: map[string]chan string{}, bodies: map[string]*body{}, sups: map[string]*scriptedTree{},
-		handles: map[string]*run{}, ns: map[*run]int{}, refs: map[string]chan any{}, state: map[string]any{}}
+		handles: map[string]*run{}, ns: map[*run]int{}, refs: map[string]chan any{}, holds: map[string]chan struct{}{}, state: map[string]any{}}
 }
 
 // locked runs a function under the lock.
@@ -79,8 +80,13 @@ func (w *world) move() func() {
 	return func() { w.locked(func() { w.moving-- }) }
 }
 
-// onEvent records what only the supervisor knows.
+// onEvent records what only the supervisor knows. It tells of everything it does, so it can be held here.
 func (w *world) onEvent(e Event) {
+	var hold chan struct{}
+	w.locked(func() { hold = w.holds[ownerOf(e)] })
+	if hold != nil {
+		<-hold
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	path, ok := w.alias[e.Path]
@@ -107,6 +113,14 @@ func (w *world) onEvent(e Event) {
 			w.events = append(w.events, "stop_asked "+p+" kill")
 		}
 	}
+}
+
+// ownerOf returns the path of the supervisor that tells of an event.
+func ownerOf(e Event) string {
+	if e.Kind >= EventUp {
+		return e.Path
+	}
+	return e.Path[:strings.LastIndex(e.Path, "/")]
 }
 
 // begin counts an attempt to start.
