@@ -103,7 +103,7 @@ func CheckSpec(spec Spec) error {
 	if d := spec.Dynamic; d != nil {
 		fault(d.MaxChildren < 0, InvalidMaxChildren)
 		fault(d.Template.ID == "" || d.Template.Service != nil || len(spec.Children) > 0, NeedOneTemplate)
-		errs = append(errs, checkChild(d.Template, true, spec.AutoShutdown)...)
+		errs = append(errs, checkChild(d.Template, true, true, spec.AutoShutdown)...)
 	}
 	errs = append(errs, checkList(spec.Children, true, spec.AutoShutdown)...)
 	for _, e := range errs {
@@ -127,8 +127,7 @@ func checkList(children []Child, known bool, auto strategy.AutoShutdown) []error
 	var errs []error
 	seen := make(map[string]bool, len(children))
 	for i, c := range children {
-		found := checkChild(c, known, auto)
-		found = append(found, checkService(c)...)
+		found := checkChild(c, false, known, auto)
 		if c.ID != "" && seen[c.ID] {
 			found = append(found, &SpecError{Fault: DuplicateID, Child: c.ID})
 		}
@@ -141,8 +140,9 @@ func checkList(children []Child, known bool, auto strategy.AutoShutdown) []error
 	return errs
 }
 
-// checkChild checks all but the service. auto is what the supervisor has, if it is known.
-func checkChild(c Child, known bool, auto strategy.AutoShutdown) []error {
+// checkChild checks in the order in which OTP does, where the first fault is the answer. A template has no service.
+// auto is what the supervisor has, if it is known.
+func checkChild(c Child, template, known bool, auto strategy.AutoShutdown) []error {
 	var errs []error
 	fault := func(wrong bool, f Fault) {
 		if wrong {
@@ -151,6 +151,9 @@ func checkChild(c Child, known bool, auto strategy.AutoShutdown) []error {
 	}
 	fault(c.ID == "", MissingID)
 	fault(strings.Contains(c.ID, "/"), InvalidID)
+	if !template {
+		errs = append(errs, checkService(c)...)
+	}
 	fault(!c.Restart.Valid(), InvalidRestart)
 	fault(c.Significant && c.Restart == strategy.Permanent && (!known || auto != strategy.Never), SignificantPermanent)
 	fault(c.Significant && known && auto == strategy.Never, SignificantNever)

@@ -29,7 +29,7 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 		got = append(got, e.(*SpecError).Fault)
 	}
 	want := []Fault{InvalidName, InvalidStrategy, InvalidIntensity, InvalidPeriod, InvalidAutoShutdown, MissingID, MissingService,
-		InvalidID, InvalidRestart, InvalidType, InvalidShutdown, InvalidStartTimeout, InvalidBackoff, InvalidService, SignificantPermanent, DuplicateID}
+		InvalidID, InvalidService, InvalidRestart, InvalidType, InvalidShutdown, InvalidStartTimeout, InvalidBackoff, SignificantPermanent, DuplicateID}
 	isTrue(t, fmt.Sprint(got) == fmt.Sprint(want), "got %v\nwant %v", got, want)
 	for _, f := range want {
 		isTrue(t, f.String() != "", "fault %d has no text", f)
