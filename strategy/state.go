@@ -228,9 +228,11 @@ func (s *State) pend(c *child) Action {
 	return r
 }
 
+// retried tries again. As in OTP, which names only the child, a Retry that has been overtaken by a group restart
+// serves for the next failed attempt too; it must not cut a delay short, though.
 func (s *State) retried(now time.Time, e Retried) []Action {
-	c := s.find(e.ID, e.Run, Pending)
-	if c == nil {
+	c := s.children[e.ID]
+	if c == nil || c.status != Pending || c.run != e.Run && c.Backoff.Initial > 0 {
 		return nil
 	}
 	return s.restart(now, c)

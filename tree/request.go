@@ -135,17 +135,18 @@ func (s *Supervisor) Children(ctx context.Context) ([]ChildInfo, error) {
 // Counts is how many children there are.
 type Counts struct {
 	Specs       int // of descriptions; 1 for a dynamic supervisor
-	Active      int // that are running
+	Active      int // that are running; of a dynamic supervisor also those whose end waits in its queue
 	Supervisors int // of this type, also those that are down
 	Workers     int // of this type, also those that are down
 }
 
 // Count counts the children, when all requests before this one are done.
 func (s *Supervisor) Count(ctx context.Context) (Counts, error) {
+	dynamic := s.spec.Dynamic != nil
 	return ask(ctx, s, "Count", "", func(l *loop) (c Counts, _ error) {
 		for _, m := range l.members.all() {
 			c.Specs++
-			if m.state == Running {
+			if m.state == Running && (dynamic || l.box.look(m.run.alive)) {
 				c.Active++
 			}
 			if m.spec.Type == TypeSupervisor {
@@ -154,7 +155,7 @@ func (s *Supervisor) Count(ctx context.Context) (Counts, error) {
 				c.Workers++
 			}
 		}
-		if s.spec.Dynamic != nil {
+		if dynamic {
 			c.Specs = 1
 		}
 		return c, nil
