@@ -78,22 +78,25 @@ func TestCancelEndsTheHandlersContext(t *testing.T) {
 func TestCancelBeforeItsTurn(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{}), newGate(t)
-	first := async(context.Background(), w, hold, holding{Gate: g, Say: "first"})
+	ctx, cancelFirst := context.WithCancel(context.Background())
+	first := async(ctx, w, hold, holding{Gate: g, Say: "first"})
 	w.log.wait(t, "holding first")
 	ctx, cancel := context.WithCancel(context.Background())
 	second := async(ctx, w, hold, holding{Gate: g, Say: "second"})
 	expect(t, "both on their way", func() bool { return w.Stats().InFlight == 2 })
 	cancel()
 	receive(t, "the cancelled call", second)
-	g.open(t)
+	cancelFirst() // a later cancel, so the worker learns of it after the other
 	receive(t, "the first call", first)
+	w.log.wait(t, "giving up first")
 	expect(t, "nothing on its way", func() bool { return w.Stats().InFlight == 0 })
 	if err := w.stop(); err != nil {
 		t.Error(err)
 	}
 	if w.log.count("holding second") != 0 {
-		t.Error("a cancelled call has run")
+		t.Errorf("a cancelled call has run: %s", w.log)
 	}
+	g.open(t)
 }
 
 func TestCancelThatKills(t *testing.T) {

@@ -72,15 +72,18 @@ func (c *control) take(f wire.Frame) error {
 	return c.step(f)
 }
 
-// step handles a step of the worker's life. Each may come once, and ready and
-// start-failed exclude each other.
+// step handles a step of the worker's life. Each may come once; ready and
+// start-failed exclude each other, and follow hello.
 func (c *control) step(f wire.Frame) (err error) {
 	key := f.Kind
 	if key == wire.KindStartFailed {
 		key = wire.KindReady
 	}
-	if c.steps[key] {
+	switch {
+	case c.steps[key]:
 		return &protocolError{"a second " + f.Kind.String()}
+	case key == wire.KindReady && !c.steps[wire.KindHello]:
+		return &protocolError{f.Kind.String() + " before hello"}
 	}
 	c.steps[key] = true
 	switch f.Kind {

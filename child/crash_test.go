@@ -184,7 +184,7 @@ func TestCrashErrorAsLogValue(t *testing.T) {
 		"err.stderr": "last words before panic",
 	} {
 		if got[key] != want {
-			t.Errorf("%s is %v (%T), want %v", key, got[key], got[key], want)
+			t.Errorf("%s is %#v, want %#v", key, got[key], want)
 		}
 	}
 	if stack, _ := got["err.stack"].(string); !strings.Contains(stack, "workers_test.go") {

@@ -185,18 +185,13 @@ func (r *run) greet(ctx context.Context) (step string, err error) {
 	}
 }
 
-// opened takes the worker's word that it is ready. Its hello, sent before, may
-// not have been read yet: select does not look at the order.
+// opened takes the worker's word that it is ready. Its hello is there already,
+// but select may not have seen it yet.
 func (r *run) opened(err error, met bool) error {
 	if err != nil || met {
 		return err
 	}
-	select {
-	case hello := <-r.control.hello:
-		return r.meet(hello)
-	default:
-		return &protocolError{"ready before hello"}
-	}
+	return r.meet(<-r.control.hello)
 }
 
 // meet checks who the worker is: this very build, or for a separate binary one
