@@ -29,8 +29,9 @@ func Once[In, Out any](ctx context.Context, cfg Config, f Func[In, Out], in In) 
 	}
 	end := <-done
 	var start *StartError
-	if err != nil && errors.As(end, &start) && ctx.Err() == nil {
-		return out, start
+	var unavailable *UnavailableError
+	if errors.As(err, &unavailable) && errors.As(end, &start) {
+		return out, start // why there was no worker
 	}
 	return out, err
 }
