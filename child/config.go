@@ -140,8 +140,12 @@ func (c Config) withDefaults() (Config, error) {
 		d    *time.Duration
 		or   time.Duration
 	}{
-		{"StartTimeout", &c.StartTimeout, 10 * time.Second}, {"CallTimeout", &c.CallTimeout, 0}, {"Grace", &c.Grace, time.Second},
-		{"Stop.Drain", &c.Stop.Drain, 0}, {"Stop.Close", &c.Stop.Close, 0}, {"Stop.Term", &c.Stop.Term, 0},
+		{"StartTimeout", &c.StartTimeout, 10 * time.Second},
+		{"CallTimeout", &c.CallTimeout, 0},
+		{"Grace", &c.Grace, time.Second},
+		{"Stop.Drain", &c.Stop.Drain, 0},
+		{"Stop.Close", &c.Stop.Close, 0},
+		{"Stop.Term", &c.Stop.Term, 0},
 	} {
 		*d.d = or(*d.d, d.or)
 		if *d.d < 0 {

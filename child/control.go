@@ -110,7 +110,8 @@ func (c *control) step(f wire.Frame) (err error) {
 // send writes a control frame with a body.
 func (c *control) send(k wire.Kind, id uint64, body interface {
 	Append([]byte) ([]byte, error)
-}) error {
+},
+) error {
 	frame, err := body.Append(wire.Begin(nil, k, id))
 	if err == nil {
 		err = wire.End(frame, 0, wire.ControlLimit)

@@ -37,46 +37,80 @@ var deaths = []struct {
 	trace  string // part of the crash report
 	text   string // the error after "worker w (pid N, run 1) ", in full
 }{
-	{way: "C segfault", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
-		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation at address 0xADDR while running perish [cat.png]"},
-	{way: "C abort", cause: child.Aborted, code: 2, trace: "SIGABRT: abort",
-		text: "crashed: abort (exit status 2): SIGABRT: abort while running perish [cat.png]"},
-	{way: "C stack overflow", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
-		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation at address 0xADDR while running perish [cat.png]"},
+	{
+		way: "C segfault", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
+		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation at address 0xADDR while running perish [cat.png]",
+	},
+	{
+		way: "C abort", cause: child.Aborted, code: 2, trace: "SIGABRT: abort",
+		text: "crashed: abort (exit status 2): SIGABRT: abort while running perish [cat.png]",
+	},
+	{
+		way: "C stack overflow", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
+		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation at address 0xADDR while running perish [cat.png]",
+	},
 	{way: "unsafe fault", cause: child.Segfault, code: 2, trace: "[signal SIGSEGV"},
-	{way: "stack overflow", cause: child.Fatal, code: 2, trace: "runtime.newstack",
-		text: "crashed: fatal error of the Go runtime (exit status 2): stack overflow while running perish [cat.png]"},
+	{
+		way: "stack overflow", cause: child.Fatal, code: 2, trace: "runtime.newstack",
+		text: "crashed: fatal error of the Go runtime (exit status 2): stack overflow while running perish [cat.png]",
+	},
 	{way: "map writes", cause: child.Fatal, code: 2, trace: "maps.fatal"},
-	{way: "unlock", cause: child.Fatal, code: 2, trace: "sync.fatal",
-		text: "crashed: fatal error of the Go runtime (exit status 2): sync: unlock of unlocked mutex while running perish [cat.png]"},
-	{way: "panic", cause: child.Panicked, code: 2, panic: "no such colour",
-		text: "panicked: no such colour while running perish [cat.png]"},
-	{way: "panic of an error", cause: child.Panicked, code: 2, panic: "reading: file already closed",
-		text: "panicked: reading: file already closed while running perish [cat.png]"},
+	{
+		way: "unlock", cause: child.Fatal, code: 2, trace: "sync.fatal",
+		text: "crashed: fatal error of the Go runtime (exit status 2): sync: unlock of unlocked mutex while running perish [cat.png]",
+	},
+	{
+		way: "panic", cause: child.Panicked, code: 2, panic: "no such colour",
+		text: "panicked: no such colour while running perish [cat.png]",
+	},
+	{
+		way: "panic of an error", cause: child.Panicked, code: 2, panic: "reading: file already closed",
+		text: "panicked: reading: file already closed while running perish [cat.png]",
+	},
 	{way: "panic of nil", cause: child.Panicked, code: 2, panic: "panic called with nil argument"},
-	{way: "nil pointer", cause: child.Panicked, code: 2, panic: "runtime error: invalid memory address or nil pointer dereference",
-		text: "panicked: runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]"},
+	{
+		way: "nil pointer", cause: child.Panicked, code: 2, panic: "runtime error: invalid memory address or nil pointer dereference",
+		text: "panicked: runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]",
+	},
 	{way: "goexit", cause: child.Panicked, code: 2, panic: "runtime.Goexit"},
-	{way: "panic elsewhere", cause: child.Panicked, code: 2, trace: "panic: from another goroutine",
-		text: "crashed: panic (exit status 2): from another goroutine while running perish [cat.png]"},
-	{way: "nil elsewhere", cause: child.Panicked, code: 2, trace: "panic: runtime error: invalid memory address",
-		text: "crashed: panic (exit status 2): runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]"},
-	{way: "exit 0", cause: child.Exited,
-		text: "exited (exit status 0) while running perish [cat.png]; its last words: last words before exit 0"},
-	{way: "exit 2", cause: child.Exited, code: 2,
-		text: "exited (exit status 2) while running perish [cat.png]; its last words: last words before exit 2"},
-	{way: "exit 3", cause: child.Exited, code: 3,
-		text: "exited (exit status 3) while running perish [cat.png]; its last words: last words before exit 3"},
+	{
+		way: "panic elsewhere", cause: child.Panicked, code: 2, trace: "panic: from another goroutine",
+		text: "crashed: panic (exit status 2): from another goroutine while running perish [cat.png]",
+	},
+	{
+		way: "nil elsewhere", cause: child.Panicked, code: 2, trace: "panic: runtime error: invalid memory address",
+		text: "crashed: panic (exit status 2): runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]",
+	},
+	{
+		way: "exit 0", cause: child.Exited,
+		text: "exited (exit status 0) while running perish [cat.png]; its last words: last words before exit 0",
+	},
+	{
+		way: "exit 2", cause: child.Exited, code: 2,
+		text: "exited (exit status 2) while running perish [cat.png]; its last words: last words before exit 2",
+	},
+	{
+		way: "exit 3", cause: child.Exited, code: 3,
+		text: "exited (exit status 3) while running perish [cat.png]; its last words: last words before exit 3",
+	},
 	{way: "log.Fatal", cause: child.Exited, code: 1},
-	{way: "SIGKILL", cause: child.Killed, code: -1, signal: syscall.SIGKILL,
-		text: "was killed from outside (signal 9, killed) while running perish [cat.png]; its last words: last words before SIGKILL"},
-	{way: "SIGHUP", cause: child.Signaled, code: -1, signal: syscall.SIGHUP,
-		text: "was ended by a signal (signal 1, hangup) while running perish [cat.png]; its last words: last words before SIGHUP"},
-	{way: "SIGQUIT", cause: child.Signaled, code: 2, trace: "SIGQUIT: quit",
-		text: "was ended by a signal (exit status 2): SIGQUIT: quit while running perish [cat.png]"},
+	{
+		way: "SIGKILL", cause: child.Killed, code: -1, signal: syscall.SIGKILL,
+		text: "was killed from outside (signal 9, killed) while running perish [cat.png]; its last words: last words before SIGKILL",
+	},
+	{
+		way: "SIGHUP", cause: child.Signaled, code: -1, signal: syscall.SIGHUP,
+		text: "was ended by a signal (signal 1, hangup) while running perish [cat.png]; its last words: last words before SIGHUP",
+	},
+	{
+		way: "SIGQUIT", cause: child.Signaled, code: 2, trace: "SIGQUIT: quit",
+		text: "was ended by a signal (exit status 2): SIGQUIT: quit while running perish [cat.png]",
+	},
 	// What a handler prints is never taken for the runtime's report.
-	{way: "forged trace", cause: child.Exited, code: 2,
-		text: "exited (exit status 2) while running perish [cat.png]; its last words: goroutine 1 [running]:"},
+	{
+		way: "forged trace", cause: child.Exited, code: 2,
+		text: "exited (exit status 2) while running perish [cat.png]; its last words: goroutine 1 [running]:",
+	},
 }
 
 func TestEveryDeathIsTold(t *testing.T) {

@@ -190,7 +190,7 @@ func (e *InterruptedError) Error() string {
 // Unwrap gives the context's cause and its error, so that both errors.Is(err,
 // context.Canceled) and a cause of the caller's own match.
 func (e *InterruptedError) Unwrap() []error {
-	if e.ended == nil || e.ended == e.Err {
+	if e.ended == nil {
 		return []error{e.Err}
 	}
 	return []error{e.Err, e.ended}

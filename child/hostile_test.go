@@ -294,6 +294,17 @@ func TestBadHandshake(t *testing.T) {
 	}
 }
 
+// Without Config.Exe a worker is this very program, and nothing else.
+func TestAnotherBuild(t *testing.T) {
+	watch(t)
+	cfg := fake("fake: well behaved")
+	cfg.Exe = ""
+	w, _ := begin(t, cfg)
+	if s := as[*child.StartError](t, w.end()); s.Step != "handshake" || !strings.Contains(s.Error(), "the worker is another build () than this program (") {
+		t.Error(s)
+	}
+}
+
 // An answer of another type is the call's error, and nobody else's.
 func TestAnswerOfAnotherType(t *testing.T) {
 	watch(t)

@@ -138,6 +138,7 @@ func (h atLeast) Enabled(_ context.Context, l slog.Level) bool { return l >= h.l
 func (h atLeast) WithAttrs(a []slog.Attr) slog.Handler {
 	return atLeast{h.Handler.WithAttrs(a), h.level}
 }
+
 func (h atLeast) WithGroup(n string) slog.Handler { return atLeast{h.Handler.WithGroup(n), h.level} }
 
 // The last record before an exit is not lost: it often says why.
@@ -242,6 +243,7 @@ func (g *gated) Handle(ctx context.Context, r slog.Record) error {
 	<-g.open
 	return g.Handler.Handle(ctx, r)
 }
+
 func (g *gated) WithAttrs(a []slog.Attr) slog.Handler { return &gated{g.Handler.WithAttrs(a), g.open} }
 
 // The trace of a dying runtime stands in the error, not line by line in the log.

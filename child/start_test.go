@@ -143,8 +143,10 @@ func TestBadConfig(t *testing.T) {
 		if err == nil {
 			t.Fatal("no error")
 		}
-		for _, fault := range []string{`"a\nb"`, "Concurrency 5000", "Ahead 5000", "MaxFrame 10", "OnCancel 7", "StartTimeout -1ns", "CallTimeout -1ns",
-			"Grace -1ns", "Stop.Drain -1ns", "Stop.Close -1ns", "Stop.Term -1ns", `""`, `"=x"`, `"A=\x00"`} {
+		for _, fault := range []string{
+			`"a\nb"`, "Concurrency 5000", "Ahead 5000", "MaxFrame 10", "OnCancel 7", "StartTimeout -1ns", "CallTimeout -1ns",
+			"Grace -1ns", "Stop.Drain -1ns", "Stop.Close -1ns", "Stop.Term -1ns", `""`, `"=x"`, `"A=\x00"`,
+		} {
 			if !strings.Contains(err.Error(), fault) {
 				t.Errorf("%v does not tell %s", err, fault)
 			}
