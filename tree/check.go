@@ -88,7 +88,7 @@ func (e *SpecError) Error() string {
 
 // CheckSpec returns every mistake of a spec, joined; each is a *SpecError. nil: New will accept it.
 func CheckSpec(spec Spec) error {
-	var errs []error
+	var errs []*SpecError
 	fault := func(wrong bool, f Fault) {
 		if wrong {
 			errs = append(errs, &SpecError{Fault: f, Name: spec.Name, Index: -1})
@@ -107,24 +107,24 @@ func CheckSpec(spec Spec) error {
 	}
 	errs = append(errs, checkList(spec.Children, true, spec.AutoShutdown)...)
 	for _, e := range errs {
-		e.(*SpecError).Name = spec.Name
+		e.Name = spec.Name
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 // CheckChildren returns every mistake of a list of children, joined, without knowing their supervisor:
 // whether its AutoShutdown allows significant children is not checked.
 func CheckChildren(children ...Child) error {
-	return errors.Join(checkList(children, false, strategy.Never)...)
+	return joined(checkList(children, false, strategy.Never))
 }
 
 // CheckChildrenFor is CheckChildren for a supervisor with this AutoShutdown.
 func CheckChildrenFor(auto strategy.AutoShutdown, children ...Child) error {
-	return errors.Join(checkList(children, true, auto)...)
+	return joined(checkList(children, true, auto))
 }
 
-func checkList(children []Child, known bool, auto strategy.AutoShutdown) []error {
-	var errs []error
+func checkList(children []Child, known bool, auto strategy.AutoShutdown) []*SpecError {
+	var errs []*SpecError
 	seen := make(map[string]bool, len(children))
 	for i, c := range children {
 		found := checkChild(c, false, known, auto)
@@ -133,7 +133,7 @@ func checkList(children []Child, known bool, auto strategy.AutoShutdown) []error
 		}
 		seen[c.ID] = true
 		for _, e := range found {
-			e.(*SpecError).Index = i
+			e.Index = i
 		}
 		errs = append(errs, found...)
 	}
@@ -142,8 +142,8 @@ func checkList(children []Child, known bool, auto strategy.AutoShutdown) []error
 
 // checkChild checks in the order in which OTP does, where the first fault is the answer. A template has no service.
 // auto is what the supervisor has, if it is known.
-func checkChild(c Child, template, known bool, auto strategy.AutoShutdown) []error {
-	var errs []error
+func checkChild(c Child, template, known bool, auto strategy.AutoShutdown) []*SpecError {
+	var errs []*SpecError
 	fault := func(wrong bool, f Fault) {
 		if wrong {
 			errs = append(errs, &SpecError{Fault: f, Child: c.ID, Index: -1})
@@ -164,12 +164,12 @@ func checkChild(c Child, template, known bool, auto strategy.AutoShutdown) []err
 	return errs
 }
 
-func checkService(c Child) []error {
+func checkService(c Child) []*SpecError {
 	switch {
 	case c.Service == nil:
-		return []error{&SpecError{Fault: MissingService, Child: c.ID}}
+		return []*SpecError{{Fault: MissingService, Child: c.ID}}
 	case isNil(c.Service):
-		return []error{&SpecError{Fault: InvalidService, Child: c.ID}}
+		return []*SpecError{{Fault: InvalidService, Child: c.ID}}
 	}
 	return nil
 }
@@ -181,4 +181,13 @@ func isNil(s suture.Service) bool {
 		return v.IsNil()
 	}
 	return false
+}
+
+// joined makes one error of all mistakes, nil if there is none.
+func joined(faults []*SpecError) error {
+	errs := make([]error, len(faults))
+	for i, f := range faults {
+		errs[i] = f
+	}
+	return errors.Join(errs...)
 }

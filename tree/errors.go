@@ -196,5 +196,3 @@ func isExcused(err error) bool {
 }
 
 func isIgnore(err error) bool { return errors.Is(err, ErrIgnore) }
-
-func joined(errs []error) error { return errors.Join(errs...) }
