@@ -178,14 +178,14 @@ func (w *world) exitMany(exits []exitJSON) any {
 
 func (w *world) release(st step) any {
 	var c chan string
-	w.locked(func() {
-		c = w.gates[st.Child]
-		delete(w.gates, st.Child)
-	})
+	w.locked(func() { c = w.gates[st.Child] })
 	if c == nil {
 		return "no_gate"
 	}
-	c <- first(st.Result, "ok")
+	select {
+	case c <- first(st.Result, "ok"):
+	default: // who waited there was killed
+	}
 	return "ok"
 }
 

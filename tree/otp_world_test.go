@@ -63,15 +63,15 @@ func (w *world) takeEvents() (events []string) {
 
 // quiet waits until nothing moves any more without outside help.
 func (w *world) quiet() {
-	for {
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(time.Millisecond) {
 		synctest.Wait()
 		moving := 0
 		w.locked(func() { moving = w.moving })
 		if moving == 0 {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
+	w.t.Error("no quiet within a minute of fake time")
 }
 
 // move counts something that goes on by itself until the returned function is called.
@@ -180,6 +180,7 @@ func (w *world) gate(path string, before func()) string {
 	})
 	select {
 	case result := <-c:
+		w.locked(func() { delete(w.gates, path) })
 		return result
 	case <-w.over:
 		return "error"
@@ -270,25 +271,36 @@ func (s *scripted) live(ctx context.Context, b *body, n int) (how, reason string
 		Reason string `json:"reason"`
 	}
 	var after <-chan time.Time
+	moved := func() {}
 	if text := pick(s.script.Run, n, "null"); text != "null" {
 		if err := json.Unmarshal([]byte(text), &timed); err != nil {
 			panic(err)
 		}
 		after = time.After(time.Duration(timed.MS) * time.Millisecond)
-		defer s.w.move()()
+		moved = s.w.move()
 	}
-	select {
-	case <-after:
-		return "exit", timed.Reason
-	case reason = <-b.exit:
-		return "exit", reason
-	case <-b.kill:
-		return "brutal_kill", "killed"
-	case <-s.w.over:
-		return "exit", "over"
-	case <-b.asked:
+	how, reason, asked := s.untilAsked(b, after, timed.Reason)
+	moved()
+	if asked {
 		<-ctx.Done()
 		return s.stop(b, n)
+	}
+	return how, reason
+}
+
+// untilAsked waits for the end, or until the supervisor asks for it.
+func (s *scripted) untilAsked(b *body, after <-chan time.Time, then string) (how, reason string, asked bool) {
+	select {
+	case <-after:
+		return "exit", then, false
+	case reason = <-b.exit:
+		return "exit", reason, false
+	case <-b.kill:
+		return "brutal_kill", "killed", false
+	case <-s.w.over:
+		return "exit", "over", false
+	case <-b.asked:
+		return "", "", true
 	}
 }
 
@@ -313,7 +325,6 @@ func (s *scripted) stop(b *body, n int) (how, reason string) {
 	}
 	if gate != nil {
 		s.w.locked(func() { s.w.gates[s.path] = gate })
-		defer s.w.locked(func() { delete(s.w.gates, s.path) })
 	}
 	select {
 	case <-after:
@@ -323,8 +334,11 @@ func (s *scripted) stop(b *body, n int) (how, reason string) {
 		reason = "killed"
 	case <-s.w.over:
 	}
-	if reason == "killed" {
+	if reason == "killed" { // the gate stays, with nobody behind it
 		return "timeout_kill", reason
+	}
+	if gate != nil {
+		s.w.locked(func() { delete(s.w.gates, s.path) })
 	}
 	return "asked", reason
 }
