@@ -54,6 +54,46 @@ func init() {
 		_ = os.WriteFile(path, []byte("#!/bin/sh\nexit 99\n"), 0o700) // an upgrade, say
 		fmt.Println(child.Once(context.Background(), child.Config{}, double, 21))
 	})
+	// with fewer and fewer descriptors to spare
+	parent("squeezed", playSqueezed)
+}
+
+func playSqueezed() {
+	once := func() error {
+		_, err := child.Once(context.Background(), child.Config{}, double, 21)
+		return err
+	}
+	fmt.Println(once()) // what stays open is open now
+	before := countFiles()
+	failures := 0
+	for spare := 40; spare >= 0; spare-- {
+		lim := syscall.Rlimit{Cur: uint64(before + spare), Max: 1024}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+			panic(err)
+		}
+		err := once()
+		lim.Cur = lim.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim)
+		if err != nil {
+			failures++
+		}
+		var start *child.StartError
+		if err != nil && (!errors.As(err, &start) || start.Step != "spawn" || !errors.Is(err, syscall.EMFILE)) {
+			fmt.Printf("%d to spare: %v\n", spare, err)
+		}
+		if after := countFiles(); after != before {
+			fmt.Printf("%d to spare: %d files are left, of %d\n", spare, after, before)
+		}
+	}
+	fmt.Println("some failed:", failures > 5, "some did not:", failures < 40, "then:", once())
+}
+
+func countFiles() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		panic(err)
+	}
+	return len(entries) - 1
 }
 
 func serveFor(n int) (all []*child.Process) {
@@ -215,6 +255,17 @@ func TestFileOfTheProgramIsGone(t *testing.T) {
 	a := start(t, path, "parent: without its file")
 	if got := a.line(""); got != "42 <nil>" {
 		t.Error(got)
+	}
+}
+
+// A start without enough descriptors fails, says so, and leaves nothing open.
+func TestOutOfDescriptors(t *testing.T) {
+	watch(t)
+	a := start(t, os.Args[0], "parent: squeezed")
+	for _, want := range []string{"<nil>", "some failed: true some did not: true then: <nil>"} {
+		if got := a.line(""); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
 
