@@ -102,7 +102,7 @@ func CheckSpec(spec Spec) error {
 	fault(!spec.AutoShutdown.Valid(), InvalidAutoShutdown)
 	if d := spec.Dynamic; d != nil {
 		fault(d.MaxChildren < 0, InvalidMaxChildren)
-		fault(d.Template.ID == "" || d.Template.Service != nil || len(spec.Children) > 0, NeedOneTemplate)
+		fault(reflect.ValueOf(d.Template).IsZero() || d.Template.Service != nil || len(spec.Children) > 0, NeedOneTemplate)
 		errs = append(errs, checkChild(d.Template, true, true, spec.AutoShutdown)...)
 	}
 	errs = append(errs, checkList(spec.Children, true, spec.AutoShutdown)...)
