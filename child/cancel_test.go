@@ -17,7 +17,7 @@ const soon = 2 * time.Second
 
 func TestCancelDoesNotKill(t *testing.T) {
 	watch(t)
-	w, g := up(t, child.Config{Grace: 10 * time.Millisecond}), newGate(t)
+	w, g := up(t, child.Config{Grace: 5 * time.Millisecond}), newGate(t)
 	pid := w.pid()
 	ctx, cancel := context.WithCancel(context.Background())
 	settled := make(chan struct{})
@@ -36,7 +36,9 @@ func TestCancelDoesNotKill(t *testing.T) {
 	select {
 	case <-settled:
 		t.Error("the call is settled though the function runs on")
-	default:
+	case err := <-w.done:
+		t.Fatalf("the worker is gone: %v", err)
+	case <-time.After(100 * time.Millisecond): // twenty times the grace, in which a wrong kill would happen
 	}
 	g.open(t)
 	receive(t, "settled", settled)

@@ -196,6 +196,17 @@ func init() {
 		to.Write(noise)
 		os.Exit(0)
 	})
+	play("a large answer and death", func(w *fakeWorker) {
+		w.greet()
+		id := w.call()
+		codec, err := wire.CodecFor[[]byte]()
+		if err != nil {
+			panic(err)
+		}
+		body, _ := codec.Append(nil, make([]byte, 900<<10)) // less than the pipe holds
+		w.answers.Write(wire.AppendFrame(nil, wire.KindAnswer, id, body))
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	})
 	play("part of an answer", func(w *fakeWorker) {
 		w.greet()
 		frame := answerFrame(w.call(), 7)
@@ -345,6 +356,20 @@ func TestCutAnswer(t *testing.T) {
 		}
 		if crash := as[*child.CrashError](t, err); crash.Exit.Cause != child.Killed {
 			t.Errorf("after %d bytes: %v", cut, err)
+		}
+	}
+}
+
+// An answer that had been written counts, though its worker was dead before it was read.
+func TestAnswerOfTheDead(t *testing.T) {
+	watch(t)
+	for range 10 {
+		w := up(t, fake("fake: a large answer and death"))
+		if out, err := echo.Call(t.Context(), w, nil); len(out) != 900<<10 || err != nil {
+			t.Fatalf("%d bytes, %v", len(out), err)
+		}
+		if crash := as[*child.CrashError](t, w.end()); len(crash.Calls) != 0 {
+			t.Error(crash)
 		}
 	}
 }
