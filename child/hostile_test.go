@@ -245,6 +245,7 @@ func TestStaleAnswers(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w = up(t, fake("fake: answers before ready"))
+	expect(t, "the early answer", func() bool { return w.Stats().Stale == 1 })
 	if v, err := double.Call(t.Context(), w, 1); v != 7 || err != nil {
 		t.Error(v, err)
 	}
