@@ -32,6 +32,9 @@ func handleOf(r *run) (h Run) {
 // Alive reports whether the run has not ended yet.
 func (r Run) Alive() bool { return r.run != nil && r.run.loop.box.look(r.run.alive) }
 
+// Same reports whether both are handles of one and the same run, whenever they were taken. Handles of nothing are not.
+func (r Run) Same(other Run) bool { return r.run != nil && r.run == other.run }
+
 // StartChild adds a child at the end of the list and starts it. The errors are a joined *SpecError for each
 // mistake in the child, a *StartError if it did not start (it is not kept then), and a *RequestError with
 // ErrAlreadyStarted, ErrAlreadyPresent, ErrDynamic or ErrNotRunning.

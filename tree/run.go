@@ -57,6 +57,9 @@ func Path(ctx context.Context) string {
 	return ""
 }
 
+// RunOf returns the handle of the run in whose context this is, as OTP's self() does; the zero value outside of a tree.
+func RunOf(ctx context.Context) Run { return handleOf(runOf(ctx)) }
+
 // SetInfo leaves a value for whoever has asked for this start: StartChild, RestartChild and StartService return
 // it as Run.Info. A service calls it before it calls ready. It reports whether ctx belongs to a run.
 func SetInfo(ctx context.Context, info any) bool {

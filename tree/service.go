@@ -26,6 +26,30 @@ type Killer interface{ Kill() }
 // service from being served again.
 type Retirer interface{ Retire(cause error) }
 
+// Wrapper is a service that only looks on while another one runs: it serves what Unwrap returns, once per run, and
+// passes on what it is asked for. A wrapped Supervisor is then treated as if it were the child itself: by the defaults
+// of its type, when its start is cancelled, and when it is killed. Unwrap is called from any goroutine and returns
+// the same service each time.
+type Wrapper interface {
+	suture.Service
+	Unwrap() suture.Service
+}
+
+// unwrap returns what a service is beneath its wrappers.
+func unwrap(s suture.Service) suture.Service {
+	for {
+		w, ok := s.(Wrapper)
+		if !ok {
+			return s
+		}
+		inner := w.Unwrap()
+		if inner == nil {
+			return s
+		}
+		s = inner
+	}
+}
+
 // ServiceFunc makes a service of a function.
 type ServiceFunc func(context.Context) error
 

@@ -109,7 +109,7 @@ func (t Type) String() string {
 type limiter interface{ StopLimit() time.Duration }
 
 func typeOf(s suture.Service) Type {
-	switch s.(type) {
+	switch unwrap(s).(type) {
 	case limiter, suture.HasSupervisor:
 		return TypeSupervisor
 	}

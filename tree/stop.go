@@ -15,7 +15,7 @@ const (
 
 // killTime is how long a service may take to return after it has been killed.
 func killTime(s suture.Service) time.Duration {
-	if sup, ok := s.(*Supervisor); ok {
+	if sup, ok := unwrap(s).(*Supervisor); ok {
 		return sup.killTime() + killSlack
 	}
 	return killWait
@@ -98,14 +98,10 @@ func (l *loop) cancelStart(r *run) {
 	}
 }
 
-// isTransparent reports whether a service is a supervisor of this package and nothing else, or a wrapper (of a test)
-// that only looks on.
+// isTransparent reports whether a service is a supervisor of this package, but for those who only look on.
 func isTransparent(s suture.Service) bool {
-	switch s.(type) {
-	case *Supervisor, interface{ onlyLooksOn() }:
-		return true
-	}
-	return false
+	_, ok := unwrap(s).(*Supervisor)
+	return ok
 }
 
 // forceStart ends a start by force.

@@ -274,7 +274,7 @@ func childLimit(c Child) time.Duration {
 	if c.Shutdown == BrutalKill {
 		return killWait
 	}
-	if l, ok := c.Service.(limiter); ok {
+	if l, ok := unwrap(c.Service).(limiter); ok {
 		return l.StopLimit()
 	}
 	return forever
