@@ -31,7 +31,8 @@ type (
 		ID      string
 		Run     uint64
 		How     How
-		Excused bool // restart as usual, but do not count it
+		Excused bool          // restart as usual, but do not count it
+		Late    time.Duration // how long ago it ended; until now the supervisor was busy
 	}
 	// Retried is what a Retry asked for.
 	Retried struct {

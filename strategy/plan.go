@@ -62,10 +62,10 @@ func (s *State) set(c *child, to Status) {
 }
 
 func vital(st Status) int {
-	if st == Running || st == Pending {
-		return 1
+	if st == Down {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // add puts a child at the end of the list.

@@ -125,6 +125,9 @@ func (s *State) startFailed(now time.Time, e StartFailed) []Action {
 	if c == nil {
 		return nil
 	}
+	if c.origin == restarted && e.How == DoNotRestart {
+		return s.leaveOut(c)
+	}
 	s.dropPlan(c)
 	switch c.origin {
 	case initial:
@@ -134,15 +137,25 @@ func (s *State) startFailed(now time.Time, e StartFailed) []Action {
 	case requested:
 		return nil
 	}
-	switch e.How {
-	case TerminateTree:
+	if e.How == TerminateTree {
 		return s.end(TreeTerminated, c)
-	case DoNotRestart:
-		return s.ended(c, true)
 	}
 	c.attempt++
 	c.paid, c.excused = false, e.Excused
 	return []Action{s.pend(c)}
+}
+
+// leaveOut forgets a child that refuses to be restarted, and goes on with those that were planned after it.
+func (s *State) leaveOut(c *child) []Action {
+	var rest []Action
+	for next := c.next; next != nil && next.status == Starting; next = next.next {
+		rest = append(rest, Start{ID: next.ID, Run: next.run})
+	}
+	plan := s.ended(c, true)
+	if s.ending {
+		return plan
+	}
+	return append(plan, rest...)
 }
 
 // exited decides about a child that ended by itself.
@@ -158,7 +171,7 @@ func (s *State) exited(now time.Time, e Exited) []Action {
 	case e.How == DoNotRestart:
 		return s.ended(c, true)
 	case c.Restart == Permanent, c.Restart == Transient && e.How == Failed:
-		if c.Backoff.healthy(now.Sub(c.since)) {
+		if c.Backoff.healthy(now.Sub(c.since) - e.Late) {
 			c.attempt = 0
 		}
 		c.attempt++
@@ -193,7 +206,7 @@ func (s *State) restart(now time.Time, c *child) []Action {
 	}
 	waits := c.Backoff.Initial > 0 && c.status != Pending
 	s.set(c, Down)
-	plan := s.stopGroup(c)
+	plan := s.stopGroup(now, c)
 	if waits {
 		c.paid = true
 		return append(plan, s.pend(c))
@@ -208,14 +221,25 @@ func (s *State) restart(now time.Time, c *child) []Action {
 }
 
 // stopGroup stops the siblings that are restarted together with c.
-func (s *State) stopGroup(c *child) []Action {
+func (s *State) stopGroup(now time.Time, c *child) []Action {
 	switch s.spec.Strategy {
 	case OneForAll:
+		s.recover(now, s.first)
 		return s.stopBack(nil, s.last, s.first, c)
 	case RestForOne:
+		s.recover(now, c.next)
 		return s.stopBack(nil, s.last, c, c)
 	}
 	return nil
+}
+
+// recover forgets the former restarts of the children from first on whose runs are healthy.
+func (s *State) recover(now time.Time, first *child) {
+	for c := first; c != nil; c = c.next {
+		if c.status == Running && c.Backoff.healthy(now.Sub(c.since)) {
+			c.attempt = 0
+		}
+	}
 }
 
 // pend marks c as waiting for its next attempt.
