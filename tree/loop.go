@@ -2,6 +2,7 @@ package tree
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/verdigris-go/verdigris/strategy"
@@ -16,6 +17,7 @@ type loop struct {
 	ordinal int
 	begun   time.Time
 	hooked  bool            // somebody wants events
+	alone   bool            // nobody above will serve it again
 	base    context.Context // of all runs; never cancelled
 	box     mailbox
 	members registry
@@ -28,8 +30,8 @@ type loop struct {
 	reason   error     // what Serve is to return then
 	killing  bool      // everything is ended by force
 	killBy   time.Time // when that must have had its effect
+	ending   bool      // End has been seen
 
-	ending  bool           // End has been seen
 	quit    bool           // Quit has been done
 	result  error          // what Serve returns
 	why     error          // why children are retired at present
@@ -235,28 +237,28 @@ func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action
 
 // exited handles the end of a run that nobody had asked for.
 func (l *loop) exited(m *member, r *run) {
-	now := time.Now()
 	m.run = nil
-	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: r.err})
-	l.failed = l.failed.add(Failure{ID: m.spec.ID, Time: now, Err: r.err})
-	l.emitChild(m, Event{Kind: EventExited, Err: r.err, Took: now.Sub(r.begun)})
+	l.gone(r, EventExited, false, false)
+	l.failed = l.failed.add(Failure{ID: m.spec.ID, Time: r.begun.Add(r.ran), Err: r.err})
 	l.cause = r.err
-	how := howEnded(r.err)
-	l.do(strategy.Exited{ID: m.spec.ID, Run: r.id, How: how, Excused: isExcused(r.err)})
+	l.do(strategy.Exited{ID: m.spec.ID, Run: r.id, How: howEnded(r.err), Excused: isExcused(r.err), Late: time.Since(r.begun) - r.ran})
 	if m.state == Down && !l.ending {
-		l.retire(m, ErrEnded)
+		l.retireStranded(m, ErrEnded)
 	}
 }
 
 // end begins the end of the supervisor.
 func (l *loop) end(a strategy.End) {
-	l.ending = true
+	l.box.look(func() bool { l.ending = true; return true })
 	kind := EventEnding
 	switch a.Reason {
 	case strategy.Asked:
 		_, l.result = l.isStopping()
 	case strategy.StartUpFailed:
 		l.result = &StartError{Path: l.path, ID: a.ID, Err: l.cause}
+		if stopping, reason := l.isStopping(); stopping && l.alone { // it was cancelled, and has not failed
+			l.result = reason
+		}
 	case strategy.TooManyRestarts:
 		kind = EventGaveUp
 		l.result = l.policy.intensityError(l.path, a.ID, l.failed.all())
@@ -280,7 +282,7 @@ func (l *loop) retryLater(a strategy.Retry) {
 		delay = jitter(a.After)
 	}
 	now, due := time.Now(), retry{a.ID, a.Run}
-	p := &pending{attempt: a.Attempt, due: now.Add(delay)}
+	p := &pending{run: a.Run, attempt: a.Attempt, due: now.Add(delay)}
 	if a.After > 0 {
 		p.timer = time.AfterFunc(delay, func() { l.box.post(due) })
 	}
@@ -296,12 +298,38 @@ type retry struct {
 	run uint64
 }
 
-func (r retry) handle(l *loop) { l.do(strategy.Retried{ID: r.id, Run: r.run}) }
+func (r retry) handle(l *loop) {
+	if m := l.members.get(r.id); m != nil && m.pending != nil && (m.pending.timer == nil || m.pending.run == r.run) {
+		m.enter(Down, time.Now()) // it waits no longer for this, but may have to wait for others of its group
+	}
+	l.do(strategy.Retried{ID: r.id, Run: r.run})
+}
 
-// retire tells a service once that nobody is going to serve it again.
+// retire tells a service once that nobody is going to serve it again. Without a cause, somebody else is about to.
 func (l *loop) retire(m *member, cause error) {
-	if !m.retired {
+	if !m.retired && cause != nil {
 		m.retired = true
 		retire(m.spec.Service, cause)
 	}
 }
+
+// retireStranded retires what is down and is not brought back by the pending restart of a group: of all children, or
+// only this one if there are no groups.
+func (l *loop) retireStranded(m *member, cause error) {
+	if l.sup.spec.Strategy == strategy.OneForOne {
+		if m != nil {
+			l.retire(m, cause)
+		}
+		return
+	}
+	members := l.members.all()
+	coming := l.sup.spec.Strategy == strategy.OneForAll && slices.ContainsFunc(members, isRestarting)
+	for _, m := range members {
+		coming = coming || isRestarting(m)
+		if m.state == Down && !coming {
+			l.retire(m, cause)
+		}
+	}
+}
+
+func isRestarting(m *member) bool { return m.state == Restarting }

@@ -63,6 +63,7 @@ type member struct {
 
 // pending is a restart that is to come.
 type pending struct {
+	run     uint64 // the number strategy has given to the run that ended or failed
 	attempt int
 	due     time.Time
 	timer   *time.Timer // nil: it is in the queue
@@ -70,7 +71,10 @@ type pending struct {
 
 func (m *member) enter(s State, now time.Time) {
 	m.mu.Lock()
-	m.state, m.since, m.pending = s, now, nil
+	if m.state != s {
+		m.state, m.since = s, now
+	}
+	m.pending = nil
 	m.mu.Unlock()
 }
 

@@ -203,7 +203,9 @@ func (l *loop) startChild(op string, c Child) (Run, error) {
 			}
 		}()
 	}
+	l.why = nil // if it fails, started tells it why
 	l.do(strategy.StartChild{Child: c.policy()})
+	l.why = ErrEnded
 	return l.started(op, c.ID)
 }
 
@@ -240,25 +242,8 @@ func (l *loop) terminate(op, id string, e strategy.Event) error {
 	if m != nil && m.state == Down {
 		l.retire(m, ErrTerminated)
 	}
-	if l.sup.spec.Strategy != strategy.OneForOne {
-		l.retireStranded()
-	}
+	l.retireStranded(nil, ErrTerminated)
 	return nil
-}
-
-// retireStranded retires the siblings that had been stopped for a group restart which is now cancelled.
-func (l *loop) retireStranded() {
-	members := l.members.all()
-	for _, m := range members {
-		if m.state == Restarting { // somebody still brings the group back
-			return
-		}
-	}
-	for _, m := range members {
-		if m.state == Down {
-			l.retire(m, ErrTerminated)
-		}
-	}
 }
 
 var refusals = map[strategy.Refusal]error{

@@ -30,6 +30,7 @@ type run struct {
 	up        bool
 	returned  bool
 	abandoned bool
+	ran       time.Duration // until it returned
 	err       error
 	info      any
 }
@@ -117,7 +118,7 @@ func (r *run) ready() {
 func (r *run) end(err error) {
 	abandoned := false
 	r.loop.box.update(func() message {
-		r.returned, r.err, abandoned = true, err, r.abandoned
+		r.returned, r.ran, r.err, abandoned = true, time.Since(r.begun), err, r.abandoned
 		if r.up || r.abandoned {
 			return r
 		}

@@ -54,7 +54,7 @@ func (s *Supervisor) Snapshot() Snapshot {
 	default:
 		n.State = Running
 	}
-	if stopping, _ := l.isStopping(); stopping && n.State != Down {
+	if n.State != Down && l.box.look(func() bool { return l.stopping || l.ending }) {
 		n.State = Stopping
 	}
 	return n

@@ -40,6 +40,9 @@ func (l *loop) launch(r *run) error {
 	if l.sup.stillRunning(s, r.member) {
 		return ErrStillRunning
 	}
+	if l.box.look(func() bool { return l.killing }) {
+		return ErrKilled
+	}
 	_, starter := s.(Starter)
 	r.up = !starter
 	if l.box.look(l.startsEnd) {
@@ -116,7 +119,7 @@ func (l *loop) forceStart(r *run, asked bool) {
 func (l *loop) startResult(r *run) (err error) {
 	l.box.look(func() bool {
 		switch {
-		case r.up:
+		case r.up && !r.abandoned:
 		case r.returned && r.err != nil:
 			err = r.err
 		case l.killing || r.abandoned:
@@ -190,9 +193,9 @@ func (l *loop) stopRuns(runs []*run, how Shutdown) {
 }
 
 // force kills what can be killed, cancels the rest, and abandons what has not returned a second later. Those
-// who had been asked before and cannot be killed get no second chance.
+// who had been asked before and cannot be killed get no second chance, unless everything is killed.
 func (l *loop) force(runs []*run, asked bool) {
-	wait := false
+	wait := l.box.look(func() bool { return l.killing })
 	for _, r := range runs {
 		r.member.enter(Stopping, time.Now())
 		l.emitChild(r.member, Event{Kind: EventKilling})
@@ -230,16 +233,14 @@ func (l *loop) abandon(r *run) {
 	})
 }
 
-// gone remembers the end of a run that the loop has caused or noticed.
+// gone remembers the end of a run, which may have been some time ago.
 func (l *loop) gone(r *run, kind EventKind, asked, killed bool) {
-	now := time.Now()
-	var err error
-	l.box.look(func() bool { err = r.err; return true })
-	if kind == EventAbandoned {
-		err = ErrKilled
+	ran, err := time.Since(r.begun), ErrKilled
+	if kind != EventAbandoned {
+		l.box.look(func() bool { ran, err = r.ran, r.err; return true })
 	}
-	r.member.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: err, Asked: asked, Killed: killed})
-	l.emitChild(r.member, Event{Kind: kind, Err: err, Took: now.Sub(r.begun)})
+	r.member.leave(Exit{Run: r.ordinal, Time: r.begun.Add(ran), Ran: ran, Err: err, Asked: asked, Killed: killed})
+	l.emitChild(r.member, Event{Kind: kind, Err: err, Took: ran})
 }
 
 // killAll ends everything by force at the same time, if that has been ordered. The stops that follow only wait.

@@ -123,13 +123,11 @@ func (s *Supervisor) begin(ctx context.Context) (*life, error) {
 // run lives one life.
 func (s *Supervisor) run(ctx context.Context, lf *life, ready func(), retire bool) error {
 	l := lf.loop.Load()
+	l.alone = retire
 	err := l.serve(ctx, func() {
 		close(lf.ready)
 		ready()
 	})
-	if stopping, reason := l.isStopping(); retire && stopping && !isClosed(lf.ready) {
-		err = reason // the start was cancelled, and has not failed
-	}
 	s.mu.Lock()
 	if s.retiredBy != nil {
 		retire, l.why = true, s.retiredBy
