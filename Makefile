@@ -73,5 +73,5 @@ cover: ## measure test coverage into out/cover.out and out/cover.html
 	$(GO) tool cover -func=out/cover.out | tail -n 1
 
 .PHONY: vuln
-vuln: ## look for known vulnerabilities (needs the network: vuln.go.dev)
+vuln: ## look for known vulnerabilities (needs the network)
 	$(TOOL) govulncheck ./...
