@@ -107,15 +107,23 @@ func (c *control) step(f wire.Frame) (err error) {
 	return err
 }
 
-// send writes a control frame with a body.
-func (c *control) send(k wire.Kind, id uint64, body interface {
-	Append([]byte) ([]byte, error)
-},
-) error {
+// controlBody is one of wire's bodies of the control channel.
+type controlBody interface {
+	Append(dst []byte) ([]byte, error)
+}
+
+// controlFrame makes a whole frame, for either side.
+func controlFrame(k wire.Kind, id uint64, body controlBody) ([]byte, error) {
 	frame, err := body.Append(wire.Begin(nil, k, id))
 	if err == nil {
 		err = wire.End(frame, 0, wire.ControlLimit)
 	}
+	return frame, err
+}
+
+// send writes a control frame with a body.
+func (c *control) send(k wire.Kind, id uint64, body controlBody) error {
+	frame, err := controlFrame(k, id, body)
 	if err == nil {
 		err = c.out.enqueue(frame)
 	}

@@ -81,14 +81,8 @@ func (c *controlOut) try(b []byte) (n int) {
 }
 
 // send queues a frame with a body.
-func (c *controlOut) send(k wire.Kind, id uint64, body interface {
-	Append([]byte) ([]byte, error)
-},
-) error {
-	frame, err := body.Append(wire.Begin(nil, k, id))
-	if err == nil {
-		err = wire.End(frame, 0, wire.ControlLimit)
-	}
+func (c *controlOut) send(k wire.Kind, id uint64, body controlBody) error {
+	frame, err := controlFrame(k, id, body)
 	if err == nil {
 		c.frame(frame)
 	}
