@@ -183,7 +183,7 @@ func (s *script) resist(b *body, howLong time.Duration, reason string) string {
 	case howLong == untilKilled:
 		defer s.w.move()()
 	default:
-		after = time.After(howLong)
+		after = time.After(howLong + time.Nanosecond) // it has been asked after its supervisor began to wait
 		defer s.w.move()()
 	}
 	select {
