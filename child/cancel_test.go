@@ -148,7 +148,7 @@ func TestDeadline(t *testing.T) {
 		{"of the context", child.Config{}, func() (context.Context, context.CancelFunc) {
 			return context.WithTimeout(named("a"), 100*time.Millisecond)
 		}},
-		{"CallTimeout", child.Config{CallTimeout: 100 * time.Millisecond}, func() (context.Context, context.CancelFunc) {
+		{"CallTimeout", child.Config{CallTimeout: 400 * time.Millisecond}, func() (context.Context, context.CancelFunc) {
 			return named("a"), func() {}
 		}},
 	} {

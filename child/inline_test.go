@@ -169,4 +169,22 @@ func TestInlineCloseWaits(t *testing.T) {
 	if err := i.Close(); err != nil {
 		t.Error(err)
 	}
+
+	i = child.NewInline(child.Config{Stop: child.Stop{Drain: time.Minute}})
+	ctx, cancel = context.WithCancel(t.Context())
+	go func() { _, err := patient.Call(ctx, i, true); done <- err }()
+	<-entered
+	closed := make(chan error, 1)
+	go func() { closed <- i.Close() }()
+	select {
+	case err := <-closed:
+		t.Errorf("it did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	cancel()
+	<-done
+	<-left
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
 }

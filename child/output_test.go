@@ -79,12 +79,21 @@ func TestPrintsAreLog(t *testing.T) {
 	}
 	// Whoever has the answer of Once has the lines that came before it.
 	rec := newRecorder()
-	_, err := child.Once(t.Context(), child.Config{Logger: slog.New(rec)}, chatter, true)
+	_, err := child.Once(t.Context(), child.Config{Logger: slog.New(slow{rec})}, chatter, true)
 	must(t, err)
 	if rec.count("Go on") != 2 || rec.count("C on") != 2 {
 		t.Errorf("lines are missing: %s", rec)
 	}
 }
+
+// slow is a handler that takes its time, within what is waited for it.
+type slow struct{ slog.Handler }
+
+func (s slow) Handle(ctx context.Context, r slog.Record) error {
+	time.Sleep(5 * time.Millisecond)
+	return s.Handler.Handle(ctx, r)
+}
+func (s slow) WithAttrs(a []slog.Attr) slog.Handler { return slow{s.Handler.WithAttrs(a)} }
 
 func TestRecordsOfTheWorker(t *testing.T) {
 	watch(t)

@@ -225,7 +225,11 @@ func TestFailedClose(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	// A crash while closing is a crash.
+	// An exit of its own, or a crash, while closing is no orderly end.
+	x := up(t, child.Config{Setup: theShop.With(shopConfig{Name: "s", Close: "exit"})})
+	if crash := as[*child.CrashError](t, x.stop()); crash.Exit.Cause != child.Exited || crash.Exit.Code != 4 {
+		t.Error(crash)
+	}
 	w := up(t, child.Config{Setup: theShop.With(shopConfig{Name: "s", Close: "fatal"})})
 	if crash := as[*child.CrashError](t, w.stop()); crash.Exit.Cause != child.Segfault {
 		t.Error(crash)

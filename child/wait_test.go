@@ -202,7 +202,7 @@ func TestUnavailable(t *testing.T) {
 
 func TestServeTwice(t *testing.T) {
 	watch(t)
-	w := up(t, child.Config{})
+	w := up(t, child.Config{Wait: 200 * time.Millisecond})
 	if err := w.Serve(t.Context()); err != child.ErrAlreadyServed {
 		t.Error(err)
 	}
@@ -215,6 +215,9 @@ func TestServeTwice(t *testing.T) {
 	as[*child.CrashError](t, w.end())
 
 	// The Serve that was refused has not retired what another one served.
+	if _, err := double.Call(t.Context(), w, 1); !strings.Contains(as[*child.UnavailableError](t, err).Reason, "came up in time") {
+		t.Error(err)
+	}
 	waiting := async(t.Context(), w, double, 4)
 	_, done, stop := run(t, w.Process)
 	if a := receive(t, "a call", waiting); a.value != 8 || a.err != nil {
