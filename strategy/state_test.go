@@ -159,6 +159,27 @@ func TestBackoffStopsTheGroupAndCountsOnce(t *testing.T) {
 	want(t, s.Step(at(2*time.Second), Retried{"b", 4}), End{TooManyRestarts, "b"}, Stop{"b"}, Stop{"a"}, Quit{})
 }
 
+// A group restart overtakes the Retry for which b waits, and b fails in it again. The first Retry serves then.
+func TestOvertakenRetry(t *testing.T) {
+	s := begun(t, Spec{Strategy: RestForOne, Intensity: Intensity{Restarts: 9}}, Child{}, Child{})
+	s.exit(t0, "b", Failed)
+	want(t, s.Step(t0, StartFailed{ID: "b", Run: 3, How: Failed}), Retry{ID: "b", Run: 3, Attempt: 2})
+	want(t, s.exit(t0, "a", Failed), Stop{"b"}, Start{"a", 4}, Start{"b", 5})
+	up(s, t0, Start{"a", 4})
+	want(t, s.Step(t0, StartFailed{ID: "b", Run: 5, How: Failed}), Retry{ID: "b", Run: 5, Attempt: 3})
+	want(t, s.Step(t0, Retried{"b", 3}), Start{"b", 6})
+}
+
+// It must not cut a delay short.
+func TestOvertakenRetryWithBackoff(t *testing.T) {
+	s := begun(t, Spec{Strategy: RestForOne, Intensity: Intensity{Restarts: 9}}, Child{}, Child{Backoff: Backoff{Initial: time.Second}})
+	want(t, s.exit(t0, "b", Failed), Retry{ID: "b", Run: 2, Attempt: 1, After: time.Second})
+	want(t, s.exit(t0, "a", Failed), Stop{"b"}, Start{"a", 3}, Start{"b", 4})
+	up(s, t0, Start{"a", 3})
+	want(t, s.Step(t0, StartFailed{ID: "b", Run: 4, How: Failed}), Retry{ID: "b", Run: 4, Attempt: 2, After: 2 * time.Second})
+	want(t, s.Step(t0, Retried{"b", 2}))
+}
+
 func TestExcused(t *testing.T) {
 	s := begun(t, Spec{Intensity: Intensity{Restarts: NoRestarts}}, Child{})
 	plan := s.Step(t0, Exited{ID: "a", Run: 1, How: Failed, Excused: true})
