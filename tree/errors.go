@@ -190,9 +190,14 @@ type excused struct{ error }
 func (e excused) Unwrap() error { return e.error }
 func (excused) Excused() bool   { return true }
 
+type excusable interface {
+	error
+	Excused() bool
+}
+
 func isExcused(err error) bool {
-	var e interface{ Excused() bool }
-	return errors.As(err, &e) && e.Excused()
+	e, ok := errors.AsType[excusable](err)
+	return ok && e.Excused()
 }
 
 func isIgnore(err error) bool { return errors.Is(err, ErrIgnore) }

@@ -166,7 +166,7 @@ func (l *loop) await(limit time.Duration, cond func() bool) bool {
 // do gives an event to the policy and does what it says.
 func (l *loop) do(e strategy.Event) {
 	l.outcome = outcome{}
-	plan := l.policy.step(e)
+	plan := l.policy.step(time.Now(), e)
 	for len(plan) > 0 {
 		a := plan[0]
 		plan = plan[1:]
@@ -208,31 +208,31 @@ func (l *loop) act(a strategy.Action) {
 // start runs a child and returns what is to be done next.
 func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action {
 	m := l.members.get(a.ID)
-	m.begin(time.Now())
-	m.retired = false
-	r := l.newRun(m, a.Run)
-	l.emitChild(m, Event{Kind: EventStarting})
-	err := l.launch(r)
-	l.outcome.run, l.outcome.err, l.cause = r, err, err
 	now := time.Now()
+	m.begin(now)
+	m.retired = false
+	r := l.newRun(m, a.Run, now)
+	l.emitChild(m, Event{Kind: EventStarting})
+	now, err := l.launch(r)
+	l.outcome.run, l.outcome.err, l.cause = r, err, err
 	switch {
 	case err == nil:
 		m.run = r
 		m.enter(Running, now)
 		l.emitChild(m, Event{Kind: EventStarted, Took: now.Sub(r.begun)})
-		l.policy.step(strategy.Started{ID: a.ID, Run: a.Run})
+		l.policy.step(now, strategy.Started{ID: a.ID, Run: a.Run})
 		return rest
 	case isIgnore(err):
 		m.enter(Down, now)
 		l.emitChild(m, Event{Kind: EventIgnored})
-		next := l.policy.step(strategy.Ignored{ID: a.ID, Run: a.Run})
+		next := l.policy.step(now, strategy.Ignored{ID: a.ID, Run: a.Run})
 		l.retire(m, ErrIgnore)
 		return append(next, rest...)
 	}
 	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: err})
 	l.failed = l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
 	l.emitChild(m, Event{Kind: EventStartFailed, Err: err, Took: now.Sub(r.begun)})
-	return l.policy.step(strategy.StartFailed{ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err)})
+	return l.policy.step(now, strategy.StartFailed{ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err)})
 }
 
 // exited handles the end of a run that nobody had asked for.

@@ -74,8 +74,8 @@ func SetInfo(ctx context.Context, info any) bool {
 
 func (r *run) path() string { return r.loop.path + "/" + r.member.spec.ID }
 
-func (l *loop) newRun(m *member, id uint64) *run {
-	r := &run{loop: l, member: m, id: id, ordinal: m.ordinal, begun: time.Now()}
+func (l *loop) newRun(m *member, id uint64, now time.Time) *run {
+	r := &run{loop: l, member: m, id: id, ordinal: m.ordinal, begun: now}
 	r.Context, r.cancel = context.WithCancelCause(l.base)
 	return r
 }

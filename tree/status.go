@@ -140,10 +140,10 @@ type policy struct {
 	state *strategy.State
 }
 
-func (p *policy) step(e strategy.Event) []strategy.Action {
+func (p *policy) step(now time.Time, e strategy.Event) []strategy.Action {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.state.Step(time.Now(), e)
+	return p.state.Step(now, e)
 }
 
 func (p *policy) budget() (used, limit int, period time.Duration) {

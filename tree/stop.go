@@ -34,25 +34,27 @@ func (s *Supervisor) killTime() time.Duration {
 
 const noLimit time.Duration = -1
 
-// launch begins a run and waits until it is up.
-func (l *loop) launch(r *run) error {
+// launch begins a run, waits until it is up, and returns when that was.
+func (l *loop) launch(r *run) (time.Time, error) {
 	s := r.member.spec.Service
 	if l.sup.stillRunning(s, r.member) {
-		return ErrStillRunning
+		return r.begun, ErrStillRunning
 	}
-	if l.box.look(func() bool { return l.killing }) {
-		return ErrKilled
+	killing := false
+	if l.box.look(func() bool { killing = l.killing; return l.startsEnd() }) {
+		if killing {
+			return r.begun, ErrKilled
+		}
+		l.cancelStart(r)
 	}
 	_, starter := s.(Starter)
 	r.up = !starter
-	if l.box.look(l.startsEnd) {
-		l.cancelStart(r)
-	}
 	go r.main()
 	if !starter {
-		return nil
+		return r.begun, nil
 	}
-	return l.awaitUp(r)
+	err := l.awaitUp(r)
+	return time.Now(), err
 }
 
 // awaitUp waits for a Starter: until it is ready or has returned, until it is too late, or until the
