@@ -250,6 +250,22 @@ func TestStoppedWorkerIsKilledAtTheDeadline(t *testing.T) {
 	}
 }
 
+// A caller leaves at its deadline also while its input is still being written.
+func TestCallerLeavesWhileItsInputIsWritten(t *testing.T) {
+	watch(t)
+	w := up(t, child.Config{Grace: 50 * time.Millisecond})
+	freeze(t, w.pid())
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	call := async(ctx, w, echo, make([]byte, 16<<20))
+	if err := receive(t, "the call", call).err; !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if crash := as[*child.CrashError](t, w.end()); crash.Exit.Cause != child.Deadline {
+		t.Error(crash)
+	}
+}
+
 // what a handler sees of its caller
 var look = child.Define("look", func(ctx context.Context, names []string) (seen, error) {
 	s := seen{Left: deadlineOf(ctx), Key: child.Key(ctx), Meta: map[string]string{}}

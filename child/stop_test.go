@@ -180,6 +180,9 @@ func TestStopLadder(t *testing.T) {
 				if crash.Exit.Cause != child.StopTimeout || !strings.Contains(err.Error(), "did not stop in time") {
 					t.Errorf("%v, %+v", err, crash.Exit)
 				}
+				if byItself := crash.Exit.Code == 75; byItself != (test.atLeast == steps.Drain) {
+					t.Errorf("it did not end where it should: %+v", crash.Exit) // by the end of its lifeline, or by force
+				}
 				if call != nil {
 					c := as[*child.CrashError](t, receive(t, "the call", call).err)
 					if c.Exit.Cause != child.StopTimeout || c.Calls[0].Key != "a" || crash.Calls[0].Key != "a" {
