@@ -72,6 +72,26 @@ cover: ## measure test coverage into out/cover.out and out/cover.html
 	$(GO) tool cover -html=out/cover.out -o out/cover.html
 	$(GO) tool cover -func=out/cover.out | tail -n 1
 
+# Random scenarios, recorded with the real OTP, then played: all with goroutines as
+# children, the first PROCESSES of them with processes too.
+SEED      := $(or $(SEED),$(shell date +%s))
+SCENARIOS ?= 300
+PROCESSES ?= 100
+
+.PHONY: otp
+otp: ## compare with Erlang/OTP on random scenarios (SEED, SCENARIOS, PROCESSES)
+	@if ! command -v escript >/dev/null; then \
+		echo "make otp: SKIPPED: there is no Erlang/OTP here (Debian: apt install erlang-base). Nothing was compared."; \
+		exit 0; \
+	fi; \
+	set -e; rm -rf out/otp; mkdir -p out/otp; \
+	echo "make otp: SEED=$(SEED) SCENARIOS=$(SCENARIOS) PROCESSES=$(PROCESSES)"; \
+	$(GO) run ./internal/otptest/gen -seed '$(SEED)' -count $(SCENARIOS) -processes $(PROCESSES) -out out/otp; \
+	$(GO) test -c -o out/otp/tree.test ./tree; \
+	$(GO) test -c -o out/otp/processes.test ./internal/otptest; \
+	cd tree && ../out/otp/tree.test -test.run '^TestOTP$$' -corpus ../out/otp/all; \
+	cd ../internal/otptest && ../../out/otp/processes.test -test.run '^TestOTPProcesses$$' -corpus ../../out/otp/some
+
 .PHONY: vuln
 vuln: ## look for known vulnerabilities (needs the network)
 	$(TOOL) govulncheck ./...
