@@ -165,15 +165,15 @@ func (s *State) exited(now time.Time, e Exited) []Action {
 		return nil
 	}
 	s.set(c, Down)
+	if c.Backoff.healthy(now.Sub(c.since) - e.Late) {
+		c.attempt = 0
+	}
 	switch {
 	case e.How == TerminateTree:
 		return s.end(TreeTerminated, c)
 	case e.How == DoNotRestart:
 		return s.ended(c, true)
 	case c.Restart == Permanent, c.Restart == Transient && e.How == Failed:
-		if c.Backoff.healthy(now.Sub(c.since) - e.Late) {
-			c.attempt = 0
-		}
 		c.attempt++
 		c.paid, c.excused = false, e.Excused
 		return s.restart(now, c)
