@@ -34,6 +34,7 @@ type loop struct {
 
 	quit    bool           // Quit has been done
 	result  error          // what Serve returns
+	lost    []*member      // static children forgotten in the end
 	why     error          // why children are retired at present
 	cause   error          // of the last exit or failed start
 	failed  *ring[Failure] // the last causes, for an IntensityError
@@ -195,7 +196,11 @@ func (l *loop) act(a strategy.Action) {
 		m := l.members.get(a.ID)
 		l.members.remove(m)
 		l.emitChild(m, Event{Kind: EventForgotten})
-		l.retire(m, l.why)
+		if l.ending && m.static {
+			l.lost = append(l.lost, m) // it comes back if this supervisor does
+		} else {
+			l.retire(m, l.why)
+		}
 	case strategy.Refuse:
 		l.refused = a.Reason
 	case strategy.End:

@@ -133,7 +133,7 @@ func (s *Supervisor) run(ctx context.Context, lf *life, ready func(), retire boo
 		retire, l.why = true, s.retiredBy
 	}
 	s.mu.Unlock()
-	for _, m := range l.members.all() {
+	for _, m := range append(l.members.all(), l.lost...) {
 		if retire || !m.static {
 			l.retire(m, l.why)
 		}
