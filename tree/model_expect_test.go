@@ -24,6 +24,7 @@ type model struct {
 	agenda []*due
 	queue  []func() // what the supervisor has to handle, in order of arrival
 	kids   []*kid   // in the order of starting
+	lost   []*kid   // in the end
 	cast   map[string]*player
 	serial int           // of dynamic children
 	given  map[int]*stay // what StartService has returned, by step
@@ -60,6 +61,7 @@ type player struct {
 type kid struct {
 	*player
 	id      string
+	static  bool // in the Spec
 	state   State
 	since   time.Duration
 	n       int
@@ -98,7 +100,7 @@ func expect(t trial, real *record) (want *record, certain bool) {
 	for i, p := range t.cast {
 		m.cast[p.name] = &player{part: p, name: p.name}
 		if i < t.static {
-			m.add(p.name, m.cast[p.name])
+			m.add(p.name, m.cast[p.name]).static = true
 		}
 	}
 	for i, s := range t.steps {
@@ -222,7 +224,7 @@ func (m *model) live() {
 		next()
 		m.tell()
 	}
-	for _, k := range m.kids {
+	for _, k := range append(m.kids, m.lost...) {
 		m.tellHim(k, m.why)
 	}
 	m.note(EventEnded, m.result)
@@ -501,7 +503,11 @@ func (m *model) loseIfSo(k *kid, surely bool) {
 func (m *model) lose(k *kid) {
 	m.kids = slices.DeleteFunc(slices.Clone(m.kids), func(other *kid) bool { return other == k })
 	m.log(k, entry{kind: EventForgotten, run: k.n})
-	m.tellHim(k, m.why)
+	if m.over && k.static {
+		m.lost = append(m.lost, k) // a parent might start it again with the supervisor
+	} else {
+		m.tellHim(k, m.why)
+	}
 }
 
 // mourn ends the supervisor if it depends on its significant children.
@@ -851,8 +857,9 @@ func (m *model) startOn(i int, k *kid, added bool) {
 
 func (m *model) terminate(k *kid) {
 	m.why = ErrTerminated.Error()
-	k.attempt, k.waits = 0, false
+	k.waits = false
 	if k.busy() {
+		k.attempt = 0
 		m.stop(k)
 		m.loseIfSo(k, false)
 	}

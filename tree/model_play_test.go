@@ -264,6 +264,8 @@ type actor struct {
 	served  int
 	running int
 	kill    chan struct{} // of the present run
+	told    string        // that it will not come back, and not because it has ended by itself
+	late    string        // what it was told before it came back
 	killed  bool          // the present run, or the next one if none has begun yet
 }
 
@@ -297,6 +299,9 @@ func (a *actor) service() suture.Service {
 func (a *actor) Retire(cause error) {
 	p := a.play
 	p.locked(func() {
+		if a.told = text(cause); a.told == ErrEnded.Error() || a.told == ErrIgnore.Error() {
+			a.told = "" // a restart of its group may bring it back all the same
+		}
 		p.rec.retired[a.name] = append(p.rec.retired[a.name], fmt.Sprintf("%v %s", p.now(), text(cause)))
 	})
 }
@@ -321,6 +326,7 @@ func (a *actor) run(ctx context.Context, ready func()) error {
 		c = a.part.runs[min(a.served, len(a.part.runs)-1)]
 		kill = make(chan struct{})
 		others = a.running
+		a.late += a.told
 		a.killed = a.killed && others == 0
 		if a.served, a.running, a.kill = a.served+1, a.running+1, kill; a.killed {
 			close(kill)
