@@ -20,7 +20,7 @@ type oracle struct {
 
 // stable records candidates and returns those in which enough happens, always the same.
 func (o oracle) stable(list []*otptest.Scenario, file string) ([]*otptest.Scenario, error) {
-	defer os.Remove(file)
+	defer func() { _ = os.Remove(file) }()
 	for range 2 { // what a step does depends on those before it
 		recorded, err := o.record(list, file, 1)
 		if err != nil {
