@@ -143,3 +143,9 @@ func (r *Request) DecodeOutput(body []byte) error {
 	}
 	return nil
 }
+
+// Interrupted is the error of a call whose context has ended before it was
+// given to any worker. name is whose: the worker's, or the pool's.
+func (r *Request) Interrupted(ctx context.Context, name string) *InterruptedError {
+	return interrupted(ctx, name, r.fn.name, false)
+}

@@ -226,12 +226,13 @@ func TestCancelWhileQueued(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { _, err := hold.Call(context.Background(), p, d.path); done <- err }()
 	open := d.visitor(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	left := errors.New("the client has hung up")
 	queued := make(chan error, 1)
 	go func() { _, err := double.Call(ctx, p, 1); queued <- err }()
 	until(t, "it waits", func() bool { return p.Stats().Queued == 1 })
-	cancel()
-	if err := <-queued; !errors.Is(err, context.Canceled) || !errors.Is(err, child.ErrNotStarted) {
+	cancel(left)
+	if err := <-queued; !errors.Is(err, context.Canceled) || !errors.Is(err, left) || !errors.Is(err, child.ErrNotStarted) {
 		t.Error(err)
 	}
 	if s := p.Stats(); s.Queued != 0 || s.Busy != 1 {

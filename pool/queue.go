@@ -129,7 +129,7 @@ func (p *Pool) wait(ctx context.Context, w *waiter, req *child.Request) (place, 
 			if at, ok, was := p.withdraw(w); was {
 				return p.given(at, ok, w) // too late to leave: the call will see ctx itself
 			}
-			return place{}, &child.InterruptedError{Worker: p.cfg.Name, Func: req.Func(), Err: context.Cause(ctx)}
+			return place{}, req.Interrupted(ctx, p.cfg.Name)
 		case <-patience.C:
 			left := p.patience(w)
 			if left > 0 {
