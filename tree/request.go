@@ -49,7 +49,7 @@ func (s *Supervisor) StartChild(ctx context.Context, c Child) (Run, error) {
 		return Run{}, err
 	}
 	c = c.withDefaults()
-	return ask(ctx, s, "StartChild", c.ID, func(l *loop) (Run, error) { return l.startChild("StartChild", c) })
+	return ask(ctx, s, "StartChild", c.ID, func(l *loop) (Run, error) { return l.startChild("StartChild", &c) })
 }
 
 // StartService starts a child of a dynamic supervisor: a run of its template with this service. The errors
@@ -68,7 +68,7 @@ func (s *Supervisor) StartService(ctx context.Context, svc suture.Service) (Run,
 	return ask(ctx, s, op, "", func(l *loop) (Run, error) {
 		l.serial++
 		c.ID = strconv.FormatUint(l.serial, 10)
-		return l.startChild(op, c)
+		return l.startChild(op, &c)
 	})
 }
 
@@ -192,10 +192,10 @@ func (s *Supervisor) RunSpec(ctx context.Context, r Run) (Child, error) {
 // foreign reports whether the handle belongs to a living run of somebody else.
 func (l *loop) foreign(r Run) bool { return r.run != nil && r.run.loop != l && r.Alive() }
 
-func (l *loop) startChild(op string, c Child) (Run, error) {
+func (l *loop) startChild(op string, c *Child) (Run, error) {
 	m := l.members.get(c.ID)
 	if m == nil {
-		m = &member{spec: &c}
+		m = &member{spec: c}
 		l.members.add(m)
 		defer func() {
 			if l.refused != 0 {
@@ -268,15 +268,17 @@ func (s *Supervisor) path() string {
 }
 
 // request is a message with an answer.
-type request struct {
+type request[T any] struct {
 	taken  atomic.Bool // the loop has begun with it, or the caller has withdrawn it
-	do     func(*loop)
+	do     func(*loop) (T, error)
 	answer chan struct{}
+	value  T // after answer
+	err    error
 }
 
-func (q *request) handle(l *loop) {
+func (q *request[T]) handle(l *loop) {
 	if q.taken.CompareAndSwap(false, true) {
-		q.do(l)
+		q.value, q.err = q.do(l)
 		close(q.answer)
 	}
 }
@@ -284,26 +286,21 @@ func (q *request) handle(l *loop) {
 // ask has a function done by the loop and waits for its result.
 func ask[T any](ctx context.Context, s *Supervisor, op, id string, do func(*loop) (T, error)) (T, error) {
 	var none T
-	var result struct {
-		value T
-		err   error
-	}
-	q := &request{answer: make(chan struct{})}
-	q.do = func(l *loop) { result.value, result.err = do(l) }
+	q := &request[T]{do: do, answer: make(chan struct{})}
 	lf := s.current()
 	if l := lf.loop.Load(); l == nil || !l.box.post(q) {
 		return none, s.refusal(op, id, ErrNotRunning)
 	}
 	select {
 	case <-q.answer:
-		return result.value, result.err
+		return q.value, q.err
 	case <-ctx.Done():
 		q.taken.Store(true)
 		return none, context.Cause(ctx)
 	case <-lf.done:
 	}
 	if isClosed(q.answer) {
-		return result.value, result.err
+		return q.value, q.err
 	}
 	return none, s.refusal(op, id, ErrNotRunning)
 }
