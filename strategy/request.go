@@ -29,7 +29,9 @@ func (s *State) startChild(spec Child) []Action {
 	case s.spec.Dynamic && s.spec.MaxChildren > 0 && s.Len() >= s.spec.MaxChildren:
 		return refuse(MaxChildren)
 	}
-	return []Action{s.start(s.add(&child{Child: spec}), added)}
+	c = new(child)
+	c.become(spec)
+	return []Action{s.start(s.add(c), added)}
 }
 
 // known returns the child, or why it cannot be named by its id.

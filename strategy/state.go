@@ -15,18 +15,41 @@ type State struct {
 	ending   bool
 }
 
-// child is one known child, in a list that keeps the order.
+// child is one known child, in a list that keeps the order. There may be very many, so it is small.
 type child struct {
-	Child
-	prev, next *child
-	status     Status
-	origin     origin
-	excused    bool      // the failure that made it pending does not count
-	paid       bool      // the pending restart has been counted already
-	run        uint64    // the run that was ordered last
-	ran        uint64    // the run that came up last
-	since      time.Time // when it came up
-	attempt    int       // restarts in a row
+	ID          string
+	Restart     Restart
+	Significant bool
+	status      Status
+	origin      origin
+	excused     bool // the failure that made it pending does not count
+	paid        bool // the pending restart has been counted already
+	prev, next  *child
+	run         uint64 // the run that was ordered last
+	ran         uint64 // the run that came up last
+	attempt     int    // restarts in a row
+	pace        *pace  // nil: no backoff
+}
+
+// pace is what a child with a backoff has in addition.
+type pace struct {
+	Backoff
+	since time.Time // when the run came up
+}
+
+func (c *child) become(spec Child) {
+	c.ID, c.Restart, c.Significant = spec.ID, spec.Restart, spec.Significant
+	if spec.Backoff != (Backoff{}) {
+		c.pace = &pace{Backoff: spec.Backoff}
+	}
+}
+
+// delayed reports whether restarts have to wait.
+func (c *child) delayed() bool { return c.pace != nil && c.pace.Initial > 0 }
+
+// healthy reports whether a run that ended at this time was long enough to forget the restarts before it.
+func (c *child) healthy(end time.Time) bool {
+	return c.pace == nil || c.pace.Backoff.healthy(end.Sub(c.pace.since))
 }
 
 // origin says what ordered the start of a child, which decides what a failure means.
@@ -45,7 +68,7 @@ func New(spec Spec, children []Child) *State {
 	s := &State{spec: spec, children: make(map[string]*child, len(children)), window: window{limit: limit, period: period}}
 	list := make([]child, len(children)) // one piece of memory for all
 	for i, c := range children {
-		list[i].Child = c
+		list[i].become(c)
 		s.add(&list[i])
 	}
 	return s
@@ -108,7 +131,10 @@ func (s *State) started(now time.Time, e Started) {
 	if c == nil {
 		return
 	}
-	c.ran, c.since = e.Run, now
+	c.ran = e.Run
+	if c.pace != nil {
+		c.pace.since = now
+	}
 	s.set(c, Running)
 }
 
@@ -165,7 +191,7 @@ func (s *State) exited(now time.Time, e Exited) []Action {
 		return nil
 	}
 	s.set(c, Down)
-	if c.Backoff.healthy(now.Sub(c.since) - e.Late) {
+	if c.healthy(now.Add(-e.Late)) {
 		c.attempt = 0
 	}
 	switch {
@@ -204,7 +230,7 @@ func (s *State) restart(now time.Time, c *child) []Action {
 	if !c.paid && !c.excused && !s.window.add(now) {
 		return s.end(TooManyRestarts, c)
 	}
-	waits := c.Backoff.Initial > 0 && c.status != Pending
+	waits := c.delayed() && c.status != Pending
 	s.set(c, Down)
 	plan := s.stopGroup(now, c)
 	if waits {
@@ -236,7 +262,7 @@ func (s *State) stopGroup(now time.Time, c *child) []Action {
 // recover forgets the former restarts of the children from first on whose runs are healthy.
 func (s *State) recover(now time.Time, first *child) {
 	for c := first; c != nil; c = c.next {
-		if c.status == Running && c.Backoff.healthy(now.Sub(c.since)) {
+		if c.status == Running && c.healthy(now) {
 			c.attempt = 0
 		}
 	}
@@ -246,8 +272,8 @@ func (s *State) recover(now time.Time, first *child) {
 func (s *State) pend(c *child) Action {
 	s.set(c, Pending)
 	r := Retry{ID: c.ID, Run: c.run, Attempt: c.attempt}
-	if c.Backoff.Initial > 0 {
-		r.After = c.Backoff.Bound(c.attempt)
+	if c.delayed() {
+		r.After = c.pace.Bound(c.attempt)
 	}
 	return r
 }
@@ -256,7 +282,7 @@ func (s *State) pend(c *child) Action {
 // serves for the next failed attempt too; it must not cut a delay short, though.
 func (s *State) retried(now time.Time, e Retried) []Action {
 	c := s.children[e.ID]
-	if c == nil || c.status != Pending || c.run != e.Run && c.Backoff.Initial > 0 {
+	if c == nil || c.status != Pending || c.run != e.Run && c.delayed() {
 		return nil
 	}
 	return s.restart(now, c)
