@@ -60,12 +60,15 @@ func abuse(t *testing.T, st strategy.Strategy) {
 	for i := range 6 {
 		id := fmt.Sprint("c", i)
 		services[id] = &once{twice: &twice}
-		children = append(children, Child{ID: id, Service: services[id], Restart: strategy.Restart(i % 3), Shutdown: After(5 * time.Millisecond),
-			Backoff: strategy.Backoff{Initial: time.Duration(i%2) * 4 * time.Millisecond}, StartTimeout: 4 * time.Millisecond})
+		children = append(children, Child{
+			ID: id, Service: services[id], Restart: strategy.Restart(i % 3), Shutdown: After(5 * time.Millisecond),
+			Backoff: strategy.Backoff{Initial: time.Duration(i%2) * 4 * time.Millisecond}, StartTimeout: 4 * time.Millisecond,
+		})
 	}
 	sub := mustNew(t, Spec{Strategy: st, Intensity: strategy.Intensity{Restarts: 30, Period: time.Second}, Children: children})
 	s := mustNew(t, Spec{Intensity: strategy.Intensity{Restarts: 1 << 20}, Children: []Child{
-		{ID: "sub", Service: sub, Backoff: strategy.Backoff{Initial: time.Millisecond}}}})
+		{ID: "sub", Service: sub, Backoff: strategy.Backoff{Initial: time.Millisecond}},
+	}})
 	isErr(t, s.Start(t.Context()), nil)
 	var wg sync.WaitGroup
 	for i := range 8 {

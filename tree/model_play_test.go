@@ -143,8 +143,10 @@ func (p *play) expect(ok bool, format string, args ...any) {
 func (p *play) onEvent(e Event) {
 	id := strings.TrimPrefix(strings.TrimPrefix(e.Path, "root"), "/")
 	p.locked(func() {
-		p.rec.events = append(p.rec.events, entry{at: e.Time.Sub(p.begun), kind: e.Kind, id: id, run: e.Run, took: e.Took,
-			err: text(e.Err), attempt: e.Attempt, delay: e.Delay})
+		p.rec.events = append(p.rec.events, entry{
+			at: e.Time.Sub(p.begun), kind: e.Kind, id: id, run: e.Run, took: e.Took,
+			err: text(e.Err), attempt: e.Attempt, delay: e.Delay,
+		})
 	})
 	p.checkSnapshot(p.sup.Snapshot(), id, e)
 }
@@ -223,8 +225,10 @@ func exitWords(run int, at, ran time.Duration, err string, asked, killed bool) s
 }
 
 // shown is the state in which a child is when the hook hears of an event.
-var shown = map[EventKind]State{EventStarting: Starting, EventStarted: Running, EventStartFailed: Down, EventIgnored: Down, EventExited: Down,
-	EventRestarting: Restarting, EventStopping: Stopping, EventKilling: Stopping, EventStopped: Down}
+var shown = map[EventKind]State{
+	EventStarting: Starting, EventStarted: Running, EventStartFailed: Down, EventIgnored: Down, EventExited: Down,
+	EventRestarting: Restarting, EventStopping: Stopping, EventKilling: Stopping, EventStopped: Down,
+}
 
 // checkSnapshot compares a snapshot with the event that has just been told, and with those before.
 func (p *play) checkSnapshot(n Snapshot, id string, e Event) {

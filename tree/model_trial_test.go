@@ -165,8 +165,10 @@ func (t trial) spec() Spec {
 }
 
 func (p *part) child(s suture.Service) Child {
-	return Child{ID: p.name, Service: s, Restart: p.restart, Significant: p.significant, Backoff: p.backoff,
-		Shutdown: p.shutdown, StartTimeout: p.startTimeout}
+	return Child{
+		ID: p.name, Service: s, Restart: p.restart, Significant: p.significant, Backoff: p.backoff,
+		Shutdown: p.shutdown, StartTimeout: p.startTimeout,
+	}
 }
 
 // dice draws the values of a trial.

@@ -28,8 +28,10 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
 		got = append(got, e.(*SpecError).Fault)
 	}
-	want := []Fault{InvalidName, InvalidStrategy, InvalidIntensity, InvalidPeriod, InvalidAutoShutdown, MissingID, MissingService,
-		InvalidID, InvalidService, InvalidRestart, InvalidType, InvalidShutdown, InvalidStartTimeout, InvalidBackoff, SignificantPermanent, DuplicateID}
+	want := []Fault{
+		InvalidName, InvalidStrategy, InvalidIntensity, InvalidPeriod, InvalidAutoShutdown, MissingID, MissingService,
+		InvalidID, InvalidService, InvalidRestart, InvalidType, InvalidShutdown, InvalidStartTimeout, InvalidBackoff, SignificantPermanent, DuplicateID,
+	}
 	isTrue(t, fmt.Sprint(got) == fmt.Sprint(want), "got %v\nwant %v", got, want)
 	for _, f := range want {
 		isTrue(t, f.String() != "", "fault %d has no text", f)

@@ -63,8 +63,10 @@ func (s *Supervisor) Snapshot() Snapshot {
 // idle is the snapshot of a supervisor that was never served.
 func (s *Supervisor) idle() Snapshot {
 	limit, period := s.spec.Intensity.Limits()
-	n := Snapshot{Path: s.String(), ID: s.String(), Type: TypeSupervisor,
-		Supervisor: &SupervisorInfo{Strategy: s.spec.Strategy, Dynamic: s.spec.Dynamic != nil, Limit: limit, Period: period}}
+	n := Snapshot{
+		Path: s.String(), ID: s.String(), Type: TypeSupervisor,
+		Supervisor: &SupervisorInfo{Strategy: s.spec.Strategy, Dynamic: s.spec.Dynamic != nil, Limit: limit, Period: period},
+	}
 	for _, c := range s.spec.Children {
 		n.Children = append(n.Children, Snapshot{Path: n.Path + "/" + c.ID, ID: c.ID, Type: c.Type, Restart: c.Restart})
 	}
@@ -75,7 +77,8 @@ func (s *Supervisor) idle() Snapshot {
 func (l *loop) snapshot() Snapshot {
 	used, limit, period := l.policy.budget()
 	n := Snapshot{Path: l.path, Type: TypeSupervisor, HookPanics: int(l.sup.panics.Load()), Supervisor: &SupervisorInfo{
-		Strategy: l.sup.spec.Strategy, Dynamic: l.sup.spec.Dynamic != nil, Used: used, Limit: limit, Period: period}}
+		Strategy: l.sup.spec.Strategy, Dynamic: l.sup.spec.Dynamic != nil, Used: used, Limit: limit, Period: period,
+	}}
 	members := l.members.all()
 	n.Children = make([]Snapshot, len(members))
 	for i, m := range members {
@@ -86,8 +89,10 @@ func (l *loop) snapshot() Snapshot {
 
 func (m *member) snapshot(parent string) Snapshot {
 	m.mu.Lock()
-	n := Snapshot{Path: parent + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
-		Since: m.since, Restart: m.spec.Restart, Exits: m.exits.all()}
+	n := Snapshot{
+		Path: parent + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
+		Since: m.since, Restart: m.spec.Restart, Exits: m.exits.all(),
+	}
 	if m.pending != nil {
 		n.Attempt, n.NextRetry = m.pending.attempt, m.pending.due
 	}

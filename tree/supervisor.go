@@ -91,7 +91,7 @@ func (s *Supervisor) ServeReady(ctx context.Context, ready func()) error {
 func (s *Supervisor) Start(ctx context.Context) error {
 	l, err := s.begin(ctx)
 	if err == nil {
-		go s.run(ctx, l, func() {}, true)
+		go s.run(ctx, l, func() {}, true) //nolint:errcheck // Wait returns it
 	}
 	return err
 }
@@ -187,7 +187,7 @@ func (s *Supervisor) WaitReady(ctx context.Context) error {
 func (s *Supervisor) Wait() error {
 	lf := s.current()
 	<-lf.done
-	if lf.err == ErrShutdown {
+	if lf.err == ErrShutdown { //nolint:errorlint // what Stop has ordered, and nothing that only wraps it
 		return nil
 	}
 	return lf.err
