@@ -44,7 +44,7 @@ func TestOTPProcesses(t *testing.T) {
 		list = some(list)
 	}
 	playAll(t, list, width, func(t *testing.T, sc *Scenario) {
-		newWorld(t, realTime{newSwitchboard(t).process}).play(sc)
+		newWorld(t, realTime{newSwitchboard(t).process}).play(stretched(sc))
 	})
 }
 
