@@ -605,6 +605,8 @@ func (m *model) postpone(k *kid) {
 	e := entry{kind: EventRestarting, run: k.n, attempt: k.attempt}
 	if e.delay = m.drawn(); e.delay < 0 || e.delay > k.bound() {
 		e.err = fmt.Sprintf("the delay must be between 0 and %v", k.bound())
+	} else if b := k.bound(); b > 0 {
+		m.spread[min(3, 4*e.delay/b)]++
 	}
 	k.enter(Restarting, m.now)
 	again := func() {

@@ -44,6 +44,7 @@ type record struct {
 	answers map[int]string      // by step: when and what was answered, or what a snapshot showed
 	result  string              // what Serve returned
 	wrong   []string            // what is wrong whatever the model says
+	spread  [4]int              // how many delays were in each quarter of what they may be
 }
 
 func newRecord() *record {

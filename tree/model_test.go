@@ -19,7 +19,7 @@ import (
 // for the smallest trial that fails; what it has found last is printed in any case.
 func TestModel(t *testing.T) {
 	checkAtLeast(t, 1500)
-	failure := ""
+	failure, spread := "", [4]int{}
 	defer func() {
 		if failure != "" {
 			t.Log(failure)
@@ -37,7 +37,17 @@ func TestModel(t *testing.T) {
 			failure = report(trial, real, wrong)
 			t.Fatalf("the tree and the model differ")
 		}
+		for i, n := range want.spread {
+			spread[i] += n
+		}
 	})
+	// Delays are drawn evenly: with full jitter, no quarter can be without its share by chance.
+	for i, n := range spread {
+		if total := spread[0] + spread[1] + spread[2] + spread[3]; total > 200 && n < total/8 {
+			t.Errorf("of %d delays only %d are in quarter %d of what is allowed", total, n, i+1)
+		}
+	}
+	t.Logf("delays by quarter of what is allowed: %v", spread)
 }
 
 // checkAtLeast lets rapid check more often than it does by default, unless a flag says how often.

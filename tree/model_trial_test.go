@@ -259,7 +259,7 @@ func drawPart(d *dice, name string, auto strategy.AutoShutdown) *part {
 func drawCourse(d *dice, p *part) course {
 	c := course{up: d.time(1, 2000, "up"), start: isUp, life: d.time(1, 6000, "life"), wind: d.time(1, 3000, "wind"), dies: d.time(1, 1300, "dies")}
 	if p.starter {
-		c.start = oneOf(d, "start", isUp, isUp, isUp, isUp, fails, endsNil, failsExcused, panics, ignores, doNotRestart, wrappedTerm, goexits, shutsDown)
+		c.start = oneOf(d, "start", isUp, isUp, isUp, isUp, fails, endsNil, failsExcused, panics, ignores, doNotRestart, doNotRestart, wrappedTerm, goexits, shutsDown)
 	}
 	c.end = oneOf(d, "end", fails, fails, fails, endsNil, failsExcused, failsExcused, shutsDown, panics, panicsWithDNR, goexits, isCanceled, doNotRestart, wrappedDNR, terminates, wrappedTerm)
 	c.bye = oneOf(d, "bye", endsNil, isCanceled, fails, doNotRestart, terminates, panics, goexits)
