@@ -50,7 +50,7 @@ func TestOTPProcesses(t *testing.T) {
 
 // some returns a part of the scenarios that takes seconds.
 func some(list []*Scenario) (part []*Scenario) {
-	const oneOf = 5
+	const oneOf = 8
 	for i := 0; i < len(list); i += oneOf {
 		part = append(part, list[i])
 	}
