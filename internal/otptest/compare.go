@@ -11,7 +11,7 @@ import (
 // compare waits until all is quiet, takes what has happened since the last time, and fails if it is not what was expected.
 func (w *world) compare(what string, want Observation, result any) {
 	w.t.Helper()
-	state := w.stage.settle(w, len(flat(want.Events)))
+	state := w.stage.settle(w, len(Flat(want.Events)))
 	events := w.takeEvents()
 	if got := normal(result); !reflect.DeepEqual(got, want.Result) {
 		w.t.Errorf("%s: result\n got  %v\n want %v", what, got, want.Result)
@@ -68,7 +68,8 @@ func group(entry any) (events []string) {
 	return events
 }
 
-func flat(trace []any) (events []string) {
+// Flat returns all events of a trace, also those in groups without an order.
+func Flat(trace []any) (events []string) {
 	for _, entry := range trace {
 		events = append(events, group(entry)...)
 	}

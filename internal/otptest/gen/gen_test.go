@@ -92,3 +92,29 @@ func TestPrune(t *testing.T) {
 		t.Errorf("%+v", sc.Steps)
 	}
 }
+
+// What two supervisors do at the same time has no order.
+func TestRacy(t *testing.T) {
+	events := func(list ...any) otptest.Observation { return otptest.Observation{Result: "ok", Events: list} }
+	start := events("started root/m/a#1", "started root/m#1", "started root#1")
+	died := events("stopped root/m/a#1 exit error")
+	late := events("stopped root/m#1 exit shutdown", "started root/m/a#2", "stopped root/m/a#2 exit error", "started root/m#2")
+	asked := events("stopped root/m#1 asked shutdown", "stopped root/m/a#1 asked shutdown")
+	for _, c := range []struct {
+		name  string
+		steps []step
+		seen  []otptest.Observation
+		racy  bool
+	}{
+		{"a worker dies", []step{{Op: "exit"}}, []otptest.Observation{died}, false},
+		{"a worker dies while its supervisor is starting", []step{{Op: "exit"}}, []otptest.Observation{late}, true},
+		{"a supervisor stops", []step{{Op: "stop"}}, []otptest.Observation{asked}, false},
+		{"a request to one that is up", []step{{Op: "count_children", Sup: "root/m"}}, []otptest.Observation{events()}, false},
+		{"a request to one that is not", []step{{Op: "stop"}, {Op: "count_children", Sup: "root/m"}}, []otptest.Observation{asked, events()}, true},
+	} {
+		sc := &otptest.Scenario{Steps: c.steps, Expect: &otptest.Expect{Start: start, Steps: c.seen}}
+		if racy(sc) != c.racy {
+			t.Errorf("%s: not %v", c.name, c.racy)
+		}
+	}
+}

@@ -34,7 +34,7 @@ func (o oracle) stable(list []*otptest.Scenario, file string) ([]*otptest.Scenar
 		}
 	}
 	list, err := o.record(list, file, o.runs)
-	list = slices.DeleteFunc(list, func(sc *otptest.Scenario) bool { return sc.Expect == nil || ambiguous(sc) })
+	list = slices.DeleteFunc(list, func(sc *otptest.Scenario) bool { return sc.Expect == nil || ambiguous(sc) || racy(sc) })
 	return list, err
 }
 
