@@ -101,9 +101,13 @@ type (
 	Start struct {
 		ID  string
 		Run uint64
+		Ref any // of the Child
 	}
 	// Stop asks to make sure that the child does not run. A pending Retry of it is void.
-	Stop struct{ ID string }
+	Stop struct {
+		ID  string
+		Ref any
+	}
 	// StopAll is Stop for several children at the same time.
 	StopAll struct{ IDs []string }
 	// Retry asks for Retried{ID, Run} at the end of the queue. Attempt counts the restarts in a row. With a
@@ -115,7 +119,10 @@ type (
 		After   time.Duration
 	}
 	// Forget says that the child is no longer known.
-	Forget struct{ ID string }
+	Forget struct {
+		ID  string
+		Ref any
+	}
 	// Refuse says that the request is refused.
 	Refuse struct{ Reason Refusal }
 	// End says that the supervisor begins to end. ID is the child that caused it, if any.

@@ -5,7 +5,7 @@ func (s *State) start(c *child, o origin) Action {
 	s.runs++
 	c.run, c.origin = s.runs, o
 	s.set(c, Starting)
-	return Start{ID: c.ID, Run: c.run}
+	return Start{ID: c.ID, Run: c.run, Ref: c.ref}
 }
 
 // startFrom orders new runs of c and of every child after it.
@@ -24,7 +24,7 @@ func (s *State) stopBack(plan []Action, last, first, except *child) []Action {
 	for c := last; c != nil; {
 		prev, done := c.prev, c == first
 		if c != except && c.status != Down {
-			plan = append(plan, Stop{c.ID})
+			plan = append(plan, Stop{c.ID, c.ref})
 			plan = s.rest(plan, c, false)
 		}
 		if done {
@@ -94,5 +94,5 @@ func (s *State) forget(plan []Action, c *child) []Action {
 		c.next.prev = c.prev
 	}
 	delete(s.children, c.ID)
-	return append(plan, Forget{c.ID})
+	return append(plan, Forget{c.ID, c.ref})
 }

@@ -84,7 +84,7 @@ func (s *State) terminateChild(id string) []Action {
 		return nil
 	}
 	c.attempt = 0
-	return s.rest([]Action{Stop{id}}, c, false)
+	return s.rest([]Action{Stop{id, c.ref}}, c, false)
 }
 
 // terminateRun takes a run as its handle: one that ended long ago is no error, and hits nobody else.
@@ -96,5 +96,5 @@ func (s *State) terminateRun(id string, run uint64) []Action {
 	if c == nil || c.ran != run || c.status == Down {
 		return nil
 	}
-	return s.rest([]Action{Stop{id}}, c, false)
+	return s.rest([]Action{Stop{id, c.ref}}, c, false)
 }

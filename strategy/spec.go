@@ -152,4 +152,6 @@ type Child struct {
 	Restart     Restart
 	Significant bool
 	Backoff     Backoff
+	// Ref is whatever the caller wants to find again in Start, Stop and Forget, which it need not look up then.
+	Ref any
 }

@@ -29,6 +29,7 @@ type child struct {
 	ran         uint64 // the run that came up last
 	attempt     int    // restarts in a row
 	pace        *pace  // nil: no backoff
+	ref         any
 }
 
 // pace is what a child with a backoff has in addition.
@@ -38,7 +39,7 @@ type pace struct {
 }
 
 func (c *child) become(spec Child) {
-	c.ID, c.Restart, c.Significant = spec.ID, spec.Restart, spec.Significant
+	c.ID, c.Restart, c.Significant, c.ref = spec.ID, spec.Restart, spec.Significant, spec.Ref
 	if spec.Backoff != (Backoff{}) {
 		c.pace = &pace{Backoff: spec.Backoff}
 	}
@@ -109,6 +110,14 @@ func (s *State) Status(id string) (Status, bool) {
 	return c.status, true
 }
 
+// Ref returns the Ref of a child, or nil if it is not known.
+func (s *State) Ref(id string) any {
+	if c := s.children[id]; c != nil {
+		return c.ref
+	}
+	return nil
+}
+
 // Len returns the number of known children.
 func (s *State) Len() int { return len(s.children) }
 
@@ -175,7 +184,7 @@ func (s *State) startFailed(now time.Time, e StartFailed) []Action {
 func (s *State) leaveOut(c *child) []Action {
 	var rest []Action
 	for next := c.next; next != nil && next.status == Starting; next = next.next {
-		rest = append(rest, Start{ID: next.ID, Run: next.run})
+		rest = append(rest, Start{ID: next.ID, Run: next.run, Ref: next.ref})
 	}
 	plan := s.ended(c, true)
 	if s.ending {

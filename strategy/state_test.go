@@ -28,7 +28,7 @@ func begun(t *testing.T, spec Spec, children ...Child) *State {
 
 func up(s *State, now time.Time, a Action) {
 	if start, ok := a.(Start); ok {
-		s.Step(now, Started(start))
+		s.Step(now, Started{ID: start.ID, Run: start.Run})
 	}
 }
 
@@ -51,9 +51,9 @@ func want(t *testing.T, plan []Action, actions ...Action) {
 
 func TestGroupsOfAStrategy(t *testing.T) {
 	for strategy, plan := range map[Strategy][]Action{
-		OneForOne:  {Start{"b", 4}},
-		RestForOne: {Stop{"c"}, Start{"b", 4}, Start{"c", 5}},
-		OneForAll:  {Stop{"c"}, Stop{"a"}, Start{"a", 4}, Start{"b", 5}, Start{"c", 6}},
+		OneForOne:  {Start{ID: "b", Run: 4}},
+		RestForOne: {Stop{ID: "c"}, Start{ID: "b", Run: 4}, Start{ID: "c", Run: 5}},
+		OneForAll:  {Stop{ID: "c"}, Stop{ID: "a"}, Start{ID: "a", Run: 4}, Start{ID: "b", Run: 5}, Start{ID: "c", Run: 6}},
 	} {
 		s := begun(t, Spec{Strategy: strategy}, Child{}, Child{}, Child{})
 		want(t, s.exit(t0, "b", Normal), plan...)
@@ -62,7 +62,7 @@ func TestGroupsOfAStrategy(t *testing.T) {
 
 func TestTemporarySiblingsAreForgottenByAGroupRestart(t *testing.T) {
 	s := begun(t, Spec{Strategy: OneForAll}, Child{Restart: Temporary}, Child{}, Child{Restart: Temporary})
-	want(t, s.exit(t0, "b", Failed), Stop{"c"}, Forget{"c"}, Stop{"a"}, Forget{"a"}, Start{"b", 4})
+	want(t, s.exit(t0, "b", Failed), Stop{ID: "c"}, Forget{ID: "c"}, Stop{ID: "a"}, Forget{ID: "a"}, Start{ID: "b", Run: 4})
 	if s.Len() != 1 {
 		t.Errorf("%d children left", s.Len())
 	}
@@ -75,7 +75,7 @@ func TestExitOfAnUnknownRunIsIgnored(t *testing.T) {
 	up(s, t0, s.exit(t0, "a", Failed)[0])
 	want(t, s.Step(t0, Exited{ID: "a", Run: 1, How: Failed}))
 	s.Step(t0, TerminateChild{"a"})
-	want(t, s.Step(t0, DeleteChild{"a"}), Forget{"a"})
+	want(t, s.Step(t0, DeleteChild{"a"}), Forget{ID: "a"})
 	up(s, t0, s.Step(t0, StartChild{Child{ID: "a"}})[0])
 	want(t, s.Step(t0, Exited{ID: "a", Run: 2, How: Failed})) // of its namesake
 }
@@ -147,16 +147,16 @@ func TestBackoffBound(t *testing.T) {
 func TestBackoffStopsTheGroupAndCountsOnce(t *testing.T) {
 	b := Backoff{Initial: time.Second}
 	s := begun(t, Spec{Strategy: RestForOne}, Child{}, Child{Backoff: b}, Child{})
-	want(t, s.exit(t0, "b", Failed), Stop{"c"}, Retry{ID: "b", Run: 2, Attempt: 1, After: time.Second})
+	want(t, s.exit(t0, "b", Failed), Stop{ID: "c"}, Retry{ID: "b", Run: 2, Attempt: 1, After: time.Second})
 	want(t, s.Step(t0, RestartChild{"b"}), Refuse{IsRestarting})
 	want(t, s.Step(at(1), Retried{"b", 1})) // not this run
 	plan := s.Step(at(time.Second), Retried{"b", 2})
-	want(t, plan, Start{"b", 4}, Start{"c", 5})
+	want(t, plan, Start{ID: "b", Run: 4}, Start{ID: "c", Run: 5})
 	if used, _, _ := s.Budget(at(time.Second)); used != 1 {
 		t.Errorf("counted %d times", used)
 	}
 	want(t, s.Step(at(time.Second), StartFailed{ID: "b", Run: 4, How: Failed}), Retry{ID: "b", Run: 4, Attempt: 2, After: 2 * time.Second})
-	want(t, s.Step(at(2*time.Second), Retried{"b", 4}), End{TooManyRestarts, "b"}, Stop{"b"}, Stop{"a"}, Quit{})
+	want(t, s.Step(at(2*time.Second), Retried{"b", 4}), End{TooManyRestarts, "b"}, Stop{ID: "b"}, Stop{ID: "a"}, Quit{})
 }
 
 // A group restart overtakes the Retry for which b waits, and b fails in it again. The first Retry serves then.
@@ -164,18 +164,18 @@ func TestOvertakenRetry(t *testing.T) {
 	s := begun(t, Spec{Strategy: RestForOne, Intensity: Intensity{Restarts: 9}}, Child{}, Child{})
 	s.exit(t0, "b", Failed)
 	want(t, s.Step(t0, StartFailed{ID: "b", Run: 3, How: Failed}), Retry{ID: "b", Run: 3, Attempt: 2})
-	want(t, s.exit(t0, "a", Failed), Stop{"b"}, Start{"a", 4}, Start{"b", 5})
-	up(s, t0, Start{"a", 4})
+	want(t, s.exit(t0, "a", Failed), Stop{ID: "b"}, Start{ID: "a", Run: 4}, Start{ID: "b", Run: 5})
+	up(s, t0, Start{ID: "a", Run: 4})
 	want(t, s.Step(t0, StartFailed{ID: "b", Run: 5, How: Failed}), Retry{ID: "b", Run: 5, Attempt: 3})
-	want(t, s.Step(t0, Retried{"b", 3}), Start{"b", 6})
+	want(t, s.Step(t0, Retried{"b", 3}), Start{ID: "b", Run: 6})
 }
 
 // It must not cut a delay short.
 func TestOvertakenRetryWithBackoff(t *testing.T) {
 	s := begun(t, Spec{Strategy: RestForOne, Intensity: Intensity{Restarts: 9}}, Child{}, Child{Backoff: Backoff{Initial: time.Second}})
 	want(t, s.exit(t0, "b", Failed), Retry{ID: "b", Run: 2, Attempt: 1, After: time.Second})
-	want(t, s.exit(t0, "a", Failed), Stop{"b"}, Start{"a", 3}, Start{"b", 4})
-	up(s, t0, Start{"a", 3})
+	want(t, s.exit(t0, "a", Failed), Stop{ID: "b"}, Start{ID: "a", Run: 3}, Start{ID: "b", Run: 4})
+	up(s, t0, Start{ID: "a", Run: 3})
 	want(t, s.Step(t0, StartFailed{ID: "b", Run: 4, How: Failed}), Retry{ID: "b", Run: 4, Attempt: 2, After: 2 * time.Second})
 	want(t, s.Step(t0, Retried{"b", 2}))
 }
@@ -183,16 +183,16 @@ func TestOvertakenRetryWithBackoff(t *testing.T) {
 func TestExcused(t *testing.T) {
 	s := begun(t, Spec{Intensity: Intensity{Restarts: NoRestarts}}, Child{})
 	plan := s.Step(t0, Exited{ID: "a", Run: 1, How: Failed, Excused: true})
-	want(t, plan, Start{"a", 2})
+	want(t, plan, Start{ID: "a", Run: 2})
 	want(t, s.Step(t0, StartFailed{ID: "a", Run: 2, How: Failed, Excused: true}), Retry{ID: "a", Run: 2, Attempt: 2})
-	want(t, s.Step(t0, Retried{"a", 2}), Start{"a", 3})
+	want(t, s.Step(t0, Retried{"a", 2}), Start{ID: "a", Run: 3})
 	want(t, s.Step(t0, StartFailed{ID: "a", Run: 3, How: Failed}), Retry{ID: "a", Run: 3, Attempt: 3})
-	want(t, s.Step(t0, Retried{"a", 3}), End{TooManyRestarts, "a"}, Stop{"a"}, Quit{})
+	want(t, s.Step(t0, Retried{"a", 3}), End{TooManyRestarts, "a"}, Stop{ID: "a"}, Quit{})
 }
 
 func TestSentinelWays(t *testing.T) {
 	s := begun(t, Spec{}, Child{}, Child{})
-	want(t, s.exit(t0, "a", DoNotRestart), Forget{"a"})
+	want(t, s.exit(t0, "a", DoNotRestart), Forget{ID: "a"})
 	want(t, s.exit(t0, "b", TerminateTree), End{TreeTerminated, "b"}, Quit{})
 	want(t, s.Step(t0, Shutdown{})) // it has ended
 }
@@ -201,8 +201,8 @@ func TestMaxChildrenOfADynamicSupervisor(t *testing.T) {
 	s := begun(t, Spec{Dynamic: true, MaxChildren: 1})
 	up(s, t0, s.Step(t0, StartChild{Child{ID: "1"}})[0])
 	want(t, s.Step(t0, StartChild{Child{ID: "2"}}), Refuse{MaxChildren})
-	want(t, s.Step(t0, TerminateRun{"1", 1}), Stop{"1"}, Forget{"1"})
-	want(t, s.Step(t0, StartChild{Child{ID: "2"}}), Start{"2", 2})
+	want(t, s.Step(t0, TerminateRun{"1", 1}), Stop{ID: "1"}, Forget{ID: "1"})
+	want(t, s.Step(t0, StartChild{Child{ID: "2"}}), Start{ID: "2", Run: 2})
 }
 
 func TestNames(t *testing.T) {

@@ -108,7 +108,7 @@ func TestReadyFromAnyGoroutineAndIgnoredAfterTheEnd(t *testing.T) {
 func TestReadyAfterTheReturnIsIgnored(t *testing.T) {
 	s := mustNew(t, Spec{Children: []Child{child("a", ServiceFunc(idle))}})
 	l := newLoop(t.Context(), s, 1)
-	r := l.newRun(l.members.get("a"), 1, time.Now())
+	r := l.newRun(l.policy.member("a"), 1, time.Now())
 	r.end(errBoom)
 	r.ready()
 	isErr(t, l.startResult(r), errBoom)

@@ -51,7 +51,6 @@ type outcome struct {
 func newLoop(ctx context.Context, s *Supervisor, ordinal int) *loop {
 	l := &loop{sup: s, ordinal: ordinal, begun: time.Now(), base: context.WithoutCancel(ctx), parent: runOf(ctx), why: ErrEnded}
 	l.box.wake = make(chan struct{}, 1)
-	l.members.byID = make(map[string]*member, len(s.spec.Children))
 	l.path, l.ordinal = l.place()
 	l.hooked = s.spec.OnEvent != nil || l.parent != nil && l.parent.loop.hooked
 	specs := make([]strategy.Child, 0, len(s.spec.Children))
@@ -60,7 +59,7 @@ func newLoop(ctx context.Context, s *Supervisor, ordinal int) *loop {
 		c := &s.spec.Children[i]
 		members[i].spec, members[i].static = c, true
 		l.members.add(&members[i])
-		specs = append(specs, c.policy())
+		specs = append(specs, members[i].policy())
 	}
 	l.policy.state = strategy.New(s.spec.policy(), specs)
 	return l
@@ -183,17 +182,17 @@ func (l *loop) do(e strategy.Event) {
 func (l *loop) act(a strategy.Action) {
 	switch a := a.(type) {
 	case strategy.Stop:
-		l.stopMembers(l.members.get(a.ID))
+		l.stopMembers(a.Ref.(*member))
 	case strategy.StopAll:
 		list := make([]*member, len(a.IDs))
 		for i, id := range a.IDs {
-			list[i] = l.members.get(id)
+			list[i] = l.policy.member(id)
 		}
 		l.stopMembers(list...)
 	case strategy.Retry:
 		l.retryLater(a)
 	case strategy.Forget:
-		m := l.members.get(a.ID)
+		m := a.Ref.(*member)
 		l.members.remove(m)
 		l.emitChild(m, Event{Kind: EventForgotten})
 		if l.ending && m.static {
@@ -212,7 +211,7 @@ func (l *loop) act(a strategy.Action) {
 
 // start runs a child and returns what is to be done next.
 func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action {
-	m := l.members.get(a.ID)
+	m := a.Ref.(*member)
 	now := time.Now()
 	m.begin(now)
 	m.retired = false
@@ -281,7 +280,7 @@ func (l *loop) end(a strategy.End) {
 
 // retryLater brings a child back after its delay, behind whatever waits in the queue then.
 func (l *loop) retryLater(a strategy.Retry) {
-	m := l.members.get(a.ID)
+	m := l.policy.member(a.ID)
 	var delay time.Duration
 	if a.After > 0 {
 		delay = jitter(a.After)
@@ -304,7 +303,7 @@ type retry struct {
 }
 
 func (r retry) handle(l *loop) {
-	if m := l.members.get(r.id); m != nil && m.pending != nil && (m.pending.timer == nil || m.pending.run == r.run) {
+	if m := l.policy.member(r.id); m != nil && m.pending != nil && (m.pending.timer == nil || m.pending.run == r.run) {
 		m.enter(Down, time.Now()) // it waits no longer for this, but may have to wait for others of its group
 	}
 	l.do(strategy.Retried{ID: r.id, Run: r.run})

@@ -3,6 +3,8 @@ package tree
 import (
 	"sync"
 	"time"
+
+	"github.com/verdigris-go/verdigris/strategy"
 )
 
 // State is what a child does at present.
@@ -69,6 +71,12 @@ type pending struct {
 	timer   *time.Timer // nil: it is in the queue
 }
 
+// policy is what the decisions need to know of the child.
+func (m *member) policy() strategy.Child {
+	c := m.spec
+	return strategy.Child{ID: c.ID, Restart: c.Restart, Significant: c.Significant, Backoff: c.Backoff, Ref: m}
+}
+
 func (m *member) enter(s State, now time.Time) {
 	m.mu.Lock()
 	if m.state != s {
@@ -101,10 +109,10 @@ func (m *member) await(now time.Time, p *pending) {
 	m.mu.Unlock()
 }
 
-// registry is the list of members in the order of starting. The loop changes it; anybody may read it.
+// registry is the list of members in the order of starting; the policy finds them by ID. The loop changes it; anybody may read it.
 type registry struct {
 	mu          sync.Mutex
-	byID        map[string]*member
+	n           int
 	first, last *member
 }
 
@@ -118,7 +126,7 @@ func (r *registry) add(m *member) {
 		r.last.next = m
 	}
 	r.last = m
-	r.byID[m.spec.ID] = m
+	r.n++
 }
 
 func (r *registry) remove(m *member) {
@@ -134,19 +142,13 @@ func (r *registry) remove(m *member) {
 	} else {
 		m.next.prev = m.prev
 	}
-	delete(r.byID, m.spec.ID)
-}
-
-func (r *registry) get(id string) *member {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.byID[id]
+	r.n--
 }
 
 func (r *registry) all() []*member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]*member, 0, len(r.byID))
+	list := make([]*member, 0, r.n)
 	for m := r.first; m != nil; m = m.next {
 		list = append(list, m)
 	}

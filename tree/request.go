@@ -172,7 +172,7 @@ func (s *Supervisor) ChildSpec(ctx context.Context, id string) (Child, error) {
 		if d := s.spec.Dynamic; d != nil && d.Template.ID == id {
 			return d.Template.withDefaults(), nil
 		}
-		if m := l.members.get(id); m != nil && s.spec.Dynamic == nil {
+		if m := l.policy.member(id); m != nil && s.spec.Dynamic == nil {
 			return *m.spec, nil
 		}
 		return Child{}, s.refusal("ChildSpec", id, ErrNotFound)
@@ -193,7 +193,7 @@ func (s *Supervisor) RunSpec(ctx context.Context, r Run) (Child, error) {
 func (l *loop) foreign(r Run) bool { return r.run != nil && r.run.loop != l && r.Alive() }
 
 func (l *loop) startChild(op string, c *Child) (Run, error) {
-	m := l.members.get(c.ID)
+	m := l.policy.member(c.ID)
 	if m == nil {
 		m = &member{spec: c}
 		l.members.add(m)
@@ -204,7 +204,7 @@ func (l *loop) startChild(op string, c *Child) (Run, error) {
 		}()
 	}
 	l.why = nil // if it fails, started tells it why
-	l.do(strategy.StartChild{Child: c.policy()})
+	l.do(strategy.StartChild{Child: m.policy()})
 	l.why = ErrEnded
 	return l.started(op, c.ID)
 }
@@ -214,7 +214,7 @@ func (l *loop) started(op, id string) (Run, error) {
 	switch {
 	case l.refused != 0:
 		e := l.sup.refusal(op, id, refusals[l.refused])
-		if m := l.members.get(id); m != nil && m.run != nil {
+		if m := l.policy.member(id); m != nil && m.run != nil {
 			e.Run = handleOf(m.run)
 		}
 		return Run{}, e
@@ -232,7 +232,7 @@ func (l *loop) started(op, id string) (Run, error) {
 
 // terminate does a request that leaves a child down or forgotten.
 func (l *loop) terminate(op, id string, e strategy.Event) error {
-	m := l.members.get(id)
+	m := l.policy.member(id)
 	l.why = ErrTerminated
 	l.do(e)
 	l.why = ErrEnded

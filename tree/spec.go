@@ -79,10 +79,6 @@ func (c Child) withDefaults() Child {
 	return c
 }
 
-func (c *Child) policy() strategy.Child {
-	return strategy.Child{ID: c.ID, Restart: c.Restart, Significant: c.Significant, Backoff: c.Backoff}
-}
-
 // Type says whether a child is a supervisor or a worker.
 type Type uint8
 

@@ -151,6 +151,14 @@ func (p *policy) step(now time.Time, e strategy.Event) []strategy.Action {
 	return p.state.Step(now, e)
 }
 
+// member returns the child of this ID, or nil.
+func (p *policy) member(id string) *member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m, _ := p.state.Ref(id).(*member)
+	return m
+}
+
 func (p *policy) budget() (used, limit int, period time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
