@@ -67,11 +67,20 @@ func (g *gen) placeGates() {
 		if path := s.path + "/" + string(c.ID); c.Tree == nil && !slices.Contains(g.gated, path) {
 			g.gated = append(g.gated, path)
 			if g.chance(0.7) {
-				c.Behaviour.Start = raws("ok", "gate", oneOf(g, "ok", "ok", "error"), "ok")
+				gateStart(c, raws("ok", "gate", oneOf(g, "ok", "ok", "error"), "ok"))
 			} else {
 				c.Behaviour.Stop, c.Shutdown = raw([]string{"gate", "comply"}), raw("infinity")
 			}
 		}
+	}
+}
+
+// gateStart gives a worker starts with a gate. When it is to stop while it waits there, OTP's supervisor waits for it
+// for ever; ours waits no longer than its limit for stopping, so that has to be long.
+func gateStart(c *otptest.Child, start []rawMessage) {
+	c.Behaviour.Start, c.Shutdown = start, raw("infinity")
+	if string(c.Behaviour.Stop) == `"ignore"` {
+		c.Behaviour.Stop = nil
 	}
 }
 
@@ -85,7 +94,7 @@ func (g *gen) delayStart(sc *otptest.Scenario) {
 	if c.Tree != nil || len(c.Behaviour.Start) > 0 {
 		return
 	}
-	c.Behaviour.Start = raws("gate", "ok")
+	gateStart(c, raws("gate", "ok"))
 	sc.StartAsync = "start"
 	path := s.path + "/" + string(c.ID)
 	if g.chance(0.3) {
