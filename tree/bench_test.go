@@ -36,6 +36,7 @@ var plenty = strategy.Intensity{Restarts: 1 << 40, Period: time.Second}
 
 // host is what both libraries can do here.
 type host interface {
+	room(n int)                        // for so many children, before start
 	add(name string, s suture.Service) // before start or after it
 	start(ctx context.Context)
 	stop()
@@ -50,6 +51,8 @@ type treeHost struct {
 	spec Spec
 	sup  *Supervisor
 }
+
+func (h *treeHost) room(n int) { h.spec.Children = make([]Child, 0, n) }
 
 func (h *treeHost) add(name string, s suture.Service) {
 	if h.sup == nil {
@@ -102,6 +105,8 @@ func newSutureHost() *sutureHost {
 func sutureSpec() suture.Spec {
 	return suture.Spec{EventHook: func(suture.Event) {}, FailureThreshold: 1e18, Timeout: time.Minute}
 }
+
+func (h *sutureHost) room(int) {} // it has no way to say so
 
 func (h *sutureHost) add(_ string, s suture.Service) { h.Add(s) }
 
@@ -234,6 +239,8 @@ func startMany(b *testing.B, ids []string, contestants func() [2]host, begun boo
 			s := &named{func(ctx context.Context) error { up.Done(); <-ctx.Done(); return nil }}
 			if begun {
 				x.start(context.Background())
+			} else {
+				x.room(len(ids))
 			}
 			for _, id := range ids {
 				x.add(id, s)
