@@ -14,7 +14,8 @@
 //
 // A child is any [suture.Service]. It may have more methods: [Starter] when it is not up the moment it is
 // called, [Killer] when it can be ended by force, [Retirer] when somebody waits for its next run. A
-// [Supervisor] has all of them, so trees nest, also through a suture.Supervisor or a wrapper of your own.
+// [Supervisor] has all of them, so trees nest, also through a suture.Supervisor or a wrapper of your own, which may
+// be a [Wrapper] if it only looks on.
 //
 // # Runs
 //
