@@ -5,6 +5,7 @@ package child_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +48,28 @@ func TestCancelDoesNotKill(t *testing.T) {
 	}
 	if s := w.Stats(); s.PID != pid || s.Run != 1 || s.Stale != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A deadline holds for the function also after its caller has gone: a worker
+// that hangs is not lost for good because a client has hung up. A call that
+// waits behind it is told that it had not been begun.
+func TestDeadlineOutlivesItsCaller(t *testing.T) {
+	watch(t)
+	w, g := up(t, child.Config{Grace: 5 * time.Millisecond, CallTimeout: 300 * time.Millisecond}), newGate(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	stubborn := async(ctx, w, hold, holding{Gate: g, Say: "a", Stubborn: true})
+	w.log.wait(t, "holding a")
+	cancel()
+	as[*child.InterruptedError](t, receive(t, "the cancelled call", stubborn).err)
+	short, stop := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer stop()
+	behind := receive(t, "the call behind", async(short, w, double, 4)).err
+	if !strings.Contains(behind.Error(), "had not begun with it") || errors.Is(behind, child.ErrNotStarted) {
+		t.Error(behind)
+	}
+	if crash := as[*child.CrashError](t, w.end()); crash.Exit.Cause != child.Deadline {
+		t.Error(crash)
 	}
 }
 

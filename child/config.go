@@ -60,8 +60,9 @@ type Config struct {
 	// StartTimeout bounds the start, from spawn to ready (10 s).
 	StartTimeout time.Duration
 
-	// CallTimeout bounds each call from when it is sent, like a deadline of its
-	// context does (0: none).
+	// CallTimeout bounds each call from when it is sent to the worker, like a
+	// deadline of its context does (0: none). Time in a queue is not part of it.
+	// A deadline holds for the function also after its caller has gone.
 	CallTimeout time.Duration
 
 	// Grace is how long a worker may go on with a call whose deadline has passed

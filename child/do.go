@@ -115,18 +115,23 @@ func (r *run) giveUp(ctx context.Context, k *call) error {
 		cancel.Reason, o.cause = wire.DeadlineExceeded, Deadline
 	}
 	_ = r.control.send(wire.KindCancel, k.id, cancel) // if it fails the worker is dying
-	if late || r.cfg.OnCancel == Kill {
-		r.watch(k, o)
+	if deadline, has := ctx.Deadline(); late || r.cfg.OnCancel == Kill {
+		r.watch(k, r.cfg.Grace, o)
+	} else if has { // nobody waits for it any more, but its deadline still holds
+		o.cause = Deadline
+		r.watch(k, time.Until(deadline)+r.cfg.Grace, o)
 	}
-	return interrupted(ctx, r.cfg.Name, k.info.Func, true)
+	err := interrupted(ctx, r.cfg.Name, k.info.Func, true)
+	err.waiting = r.started() < k.id
+	return err
 }
 
-// watch looks at the call again when its grace is over, and kills the worker if
-// it is to blame: if it still runs the call, or has not begun with it although
-// it could have. A call that waits behind others is not to blame.
-func (r *run) watch(k *call, o order) {
+// watch looks at the call again after a while, and kills the worker if it is to
+// blame: if it still runs the call, or has not begun with it although it could
+// have. A call that waits behind others is not to blame; it is looked at again.
+func (r *run) watch(k *call, after time.Duration, o order) {
 	before := r.progress()
-	time.AfterFunc(r.cfg.Grace, func() {
+	time.AfterFunc(after, func() {
 		switch {
 		case r.calls.find(k.id) == nil:
 		case r.started() >= k.id:
@@ -134,7 +139,7 @@ func (r *run) watch(k *call, o order) {
 		case r.progress() == before && r.calls.room(r.started(), r.cfg.Concurrency):
 			r.kill(order{o.cause, o.detail + ", which it has not even begun with"})
 		default:
-			r.watch(k, o)
+			r.watch(k, r.cfg.Grace, o)
 		}
 	})
 }

@@ -170,9 +170,10 @@ func (e *NotStartedError) Is(target error) bool { return target == ErrNotStarted
 type InterruptedError struct {
 	Worker  string
 	Func    string
-	Started bool  // it was running, or may have been
+	Started bool  // it was running, or may have been, or may still be begun
 	Err     error // context.Canceled or context.DeadlineExceeded, or the context's cause
 	ended   error // the context's own error, when Err is a cause
+	waiting bool  // the worker had it, and had not begun with it yet
 }
 
 func interrupted(ctx context.Context, worker, fn string, started bool) *InterruptedError {
@@ -181,7 +182,9 @@ func interrupted(ctx context.Context, worker, fn string, started bool) *Interrup
 
 func (e *InterruptedError) Error() string {
 	state := "before it was started"
-	if e.Started {
+	if e.waiting {
+		state = "while the worker had not begun with it (it still may)"
+	} else if e.Started {
 		state = "while it was running"
 	}
 	return fmt.Sprintf("call %s on worker %s was given up %s: %v", e.Func, e.Worker, state, e.Err)
@@ -240,6 +243,9 @@ type StartError struct {
 
 func (e *StartError) Error() string {
 	s := fmt.Sprintf("worker %s did not start (%s): %v", e.Worker, e.Step, e.Err)
+	if crash, ok := errors.AsType[*CrashError](e.Err); ok && crash.Exit.Detail != "" {
+		return s // the last lines are those of the crash report
+	}
 	if line := lastLine(e.Stderr); line != "" {
 		s += "; its last words: " + line
 	}

@@ -34,7 +34,7 @@ var causeWords = [...]string{
 	Unknown: "ended in an unknown way", Exited: "exited", Segfault: "crashed: segmentation fault", Aborted: "crashed: abort",
 	Panicked: "crashed: panic", Fatal: "crashed: fatal error of the Go runtime", Signaled: "was ended by a signal",
 	Killed: "was killed from outside", Deadline: "was killed: a call's deadline had passed", Canceled: "was killed: a call was cancelled",
-	Protocol: "was killed: it broke the protocol", StopTimeout: "was killed: it did not stop in time", KillCalled: "was killed on request",
+	Protocol: "was killed: it broke the protocol", StopTimeout: "did not stop in time and was ended", KillCalled: "was killed on request",
 }
 
 func (c Cause) String() string {

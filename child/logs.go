@@ -32,13 +32,22 @@ func newLogs(log *slog.Logger) *logs {
 
 func (l *logs) pump() {
 	defer close(l.done)
+	defer l.reportDropped()
+	var reported time.Time
 	for r := range l.queue {
-		if n := l.dropped.Swap(0); n > 0 {
-			l.log.Warn("worker logs faster than they are taken: records dropped", "dropped", n)
+		if time.Since(reported) > time.Second {
+			l.reportDropped()
+			reported = time.Now()
 		}
 		if h := l.log.Handler(); h.Enabled(context.Background(), r.Level) {
 			_ = h.Handle(context.Background(), r) // there is nobody to tell
 		}
+	}
+}
+
+func (l *logs) reportDropped() {
+	if n := l.dropped.Swap(0); n > 0 {
+		l.log.Warn("the worker logs faster than its records are taken: some were dropped", "dropped", n)
 	}
 }
 
@@ -84,6 +93,13 @@ func (l *logs) close(outputs ...*output.Drain) {
 	select {
 	case <-taken:
 	case <-time.After(drainGrace):
+	}
+}
+
+// lost tells how many printed lines were not logged.
+func (l *logs) lost(stream string) func(lines uint64) {
+	return func(lines uint64) {
+		l.log.Warn("the worker prints more than is logged: lines were dropped", "stream", stream, "dropped", lines)
 	}
 }
 

@@ -182,6 +182,10 @@ func TestFlood(t *testing.T) {
 	if n := rec.count("xxx"); n == 0 || n > 10_000 {
 		t.Errorf("%d of %d lines were logged", n, size/121)
 	}
+	lost := rec.wait(t, "the worker prints more than is logged").attrs
+	if n, _ := lost["dropped"].(uint64); n == 0 || lost["stream"] != "stderr" {
+		t.Errorf("the record about lost lines: %v", lost)
+	}
 	_, err := perish.Call(t.Context(), w, "exit 3")
 	if crash := as[*child.CrashError](t, err); len(crash.Stderr) > 64<<10 || !strings.HasSuffix(crash.Stderr, "last words before exit 3\n") {
 		t.Errorf("%d bytes of stderr are kept", len(crash.Stderr))
@@ -231,15 +235,19 @@ func TestDroppedRecordsAreCounted(t *testing.T) {
 	rec := newRecorder()
 	gate := &gated{Handler: rec, open: make(chan struct{})}
 	w := up(t, child.Config{Logger: slog.New(gate)})
+	began := time.Now()
 	_, err := flood.Call(t.Context(), w, floodOf{Bytes: 4 << 20, Records: true})
 	must(t, err)
 	close(gate.open)
 	expect(t, "a record about drops", func() bool {
 		_, _ = flood.Call(t.Context(), w, floodOf{Bytes: 1, Records: true})
-		return rec.count("worker logs faster") > 0
+		return rec.count("the worker logs faster") > 0
 	})
-	if n, _ := rec.wait(t, "worker logs faster").attrs["dropped"].(uint64); n == 0 {
+	if n, _ := rec.wait(t, "the worker logs faster").attrs["dropped"].(uint64); n == 0 {
 		t.Error(rec)
+	}
+	if n, most := rec.count("the worker logs faster"), int(time.Since(began).Seconds())+2; n > most { // once a second, and at the end
+		t.Errorf("%d records about drops", n)
 	}
 }
 
