@@ -2,7 +2,6 @@ package child
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"sync"
@@ -74,7 +73,7 @@ func (c *calls) send(k *call, frame []byte, t Transport) (crowd, reusable bool, 
 	}
 	c.last++
 	k.id = c.last
-	setID(frame, k.id)
+	wire.SetID(frame, k.id)
 	reusable, err = t.Enqueue(frame)
 	if err != nil {
 		return false, false, errOver // nothing of it was written
@@ -82,9 +81,6 @@ func (c *calls) send(k *call, frame []byte, t Transport) (crowd, reusable bool, 
 	c.open[k.id] = k
 	return len(c.open) > 1, reusable, nil
 }
-
-// setID writes the id into a frame's header, see wire.Begin.
-func setID(frame []byte, id uint64) { binary.BigEndian.PutUint64(frame[8:wire.HeaderSize], id) }
 
 // take removes a call from the table: whoever gets it settles it.
 func (c *calls) take(id uint64) *call {

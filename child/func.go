@@ -120,6 +120,13 @@ type Request struct {
 	decode func(body []byte) error
 }
 
+// settle tells who asked that the call takes no worker's time any more.
+func (r *Request) settle() {
+	if r.Settled != nil {
+		r.Settled()
+	}
+}
+
 // Func returns the name of the function called.
 func (r *Request) Func() string { return r.fn.name }
 

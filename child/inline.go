@@ -56,8 +56,8 @@ func (i *Inline) ServeReady(ctx context.Context, ready func()) error {
 // has not done so.
 func (i *Inline) Do(ctx context.Context, req *Request) error {
 	sent, err := i.do(ctx, req)
-	if !sent && req.Settled != nil {
-		req.Settled()
+	if !sent {
+		req.settle()
 	}
 	return err
 }
@@ -86,9 +86,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		var a inlineAnswer
 		defer func() {
 			<-i.slots
-			if req.Settled != nil {
-				req.Settled()
-			}
+			req.settle()
 			answered <- a
 		}()
 		i.run(ctx, frame[wire.HeaderSize:], req, &a)

@@ -173,8 +173,8 @@ func (p *Process) Kill() {
 // being restarted the call waits, at most Config.Wait.
 func (p *Process) Do(ctx context.Context, req *Request) error {
 	sent, err := p.do(ctx, req)
-	if !sent && req.Settled != nil {
-		req.Settled() // else it is called when the call is settled
+	if !sent {
+		req.settle() // else it is told when the call is settled
 	}
 	return err
 }

@@ -30,7 +30,6 @@ const (
 type run struct {
 	cfg *Config
 	n   uint64
-	log *slog.Logger
 
 	proc      *spawn.Process
 	page      *statuspage.Page
@@ -125,8 +124,7 @@ func (r *run) spawn() (err error) {
 
 // attach begins to listen to a worker that has just been spawned.
 func (r *run) attach(ch *channels) error {
-	r.log = r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)
-	r.logs, r.page = newLogs(r.log), ch.page
+	r.logs, r.page = newLogs(r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)), ch.page
 	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.outLine, Dropped: r.logs.lost("stdout")})
 	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page), Dropped: r.logs.lost("stderr")})
 	var err, err2 error

@@ -45,6 +45,10 @@ func Begin(dst []byte, k Kind, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(dst, id)
 }
 
+// SetID writes the id into the header of a whole frame, for a sender that encodes first and numbers its calls in the
+// order in which it sends them.
+func SetID(frame []byte, id uint64) { binary.BigEndian.PutUint64(frame[8:HeaderSize], id) }
+
 // End completes the frame that begins at dst[start], start being the length of dst before [Begin]. A body longer than
 // limit bytes is a [*SizeError]; the caller then truncates dst to start and nothing has been sent.
 func End(dst []byte, start, limit int) error {

@@ -165,3 +165,11 @@ func TestParseCallAllocatesOnlyForMeta(t *testing.T) {
 		t.Errorf("AppendCallHead: %v allocations", n)
 	}
 }
+
+func TestSetID(t *testing.T) {
+	frame := AppendFrame(nil, KindCall, 0, []byte{0x80})
+	SetID(frame, 1<<63+7)
+	if want := AppendFrame(nil, KindCall, 1<<63+7, []byte{0x80}); !bytes.Equal(frame, want) {
+		t.Errorf("got %x, want %x", frame, want)
+	}
+}
