@@ -22,18 +22,21 @@ const (
 	Panicked                 // a Go panic: in a handler, or in a goroutine it started
 	Fatal                    // a fatal error of the Go runtime: concurrent map writes, stack overflow, out of memory
 	Signaled                 // another signal ended it
-	Killed                   // SIGKILL that we did not send: the kernel's OOM killer, or somebody
+	Killed                   // SIGKILL that we did not send, for a reason nobody has told
+	OutOfMemory              // the kernel's OOM killer, or a limit of its memory
 	Deadline                 // killed by us: a call's time and its grace were over
 	Canceled                 // killed by us: its caller had gone, and OnCancel is Kill
+	Hung                     // killed by us: it did not answer the heartbeat
 	Protocol                 // killed by us: it sent what no worker may send
 	StopTimeout              // killed by us: it did not stop in time
 	KillCalled               // killed by us: Kill was called
+	Abandoned                // killed by us, and not dead: it was given up
 )
 
 var causeWords = [...]string{
 	Unknown: "ended in an unknown way", Exited: "exited", Segfault: "crashed: segmentation fault", Aborted: "crashed: abort",
 	Panicked: "crashed: panic", Fatal: "crashed: fatal error of the Go runtime", Signaled: "was ended by a signal",
-	Killed: "was killed from outside", Deadline: "was killed: a call's deadline had passed", Canceled: "was killed: a call was cancelled",
+	Killed: "was killed from outside", OutOfMemory: "ran out of memory", Hung: "was killed: it did not answer the heartbeat", Abandoned: "did not die of SIGKILL and was abandoned", Deadline: "was killed: a call's deadline had passed", Canceled: "was killed: a call was cancelled",
 	Protocol: "was killed: it broke the protocol", StopTimeout: "did not stop in time and was ended", KillCalled: "was killed on request",
 }
 
