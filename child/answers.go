@@ -11,7 +11,8 @@ import (
 // answers is the worker's end of the call channel's way back. One frame is
 // written at a time; a handler's result is encoded behind its header in place.
 type answers struct {
-	limit int // bytes of a body, as the parent wants it
+	limit    int    // bytes of a body, as the parent wants it
+	orphaned func() // told when nobody reads any more; does not return
 
 	mu   sync.Mutex
 	file *os.File
@@ -52,6 +53,6 @@ func (a *answers) write(frame []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, err := a.file.Write(frame); err != nil {
-		os.Exit(exitOrphan)
+		a.orphaned()
 	}
 }

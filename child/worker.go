@@ -35,6 +35,7 @@ type worker struct {
 	marker  *statuspage.Marker
 	setup   wire.Setup
 	state   any
+	exit    func(status int) // os.Exit, or what stands for it where a worker is tried out in process; does not return
 
 	mu       sync.Mutex
 	running  map[uint64]context.CancelCauseFunc // the calls that run
@@ -57,14 +58,38 @@ func serveParent() error {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
 	_ = spawn.SetName(shortName(os.Args[0])) // for top and pstree
 
-	w := &worker{running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
+	w, err := newWorker(files, os.Exit)
+	if err != nil {
+		return err
+	}
+	if err := w.keepLastWords(); err != nil {
+		return err
+	}
+	return w.live(files)
+}
+
+func newWorker(files descriptors, exit func(status int)) (w *worker, err error) {
+	w = &worker{exit: exit, running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
-	if w.control, err = newControlOut(files.control); err != nil {
+	if w.marker, err = statuspage.Open(files.status); err != nil {
+		return nil, err
+	}
+	w.control, err = newControlOut(files.control, w.orphaned)
+	return w, err
+}
+
+// keepLastWords gives the runtime a place for its last words that nobody else
+// writes to.
+func (w *worker) keepLastWords() error {
+	crash, err := w.marker.CrashFile()
+	if err != nil {
 		return err
 	}
-	if err := w.openPage(files.status); err != nil {
-		return err
-	}
+	return debug.SetCrashOutput(crash, debug.CrashOptions{})
+}
+
+// live is the worker's conversation with its parent, from hello to the end.
+func (w *worker) live(files descriptors) error {
 	reader := wire.NewReader(files.control, wire.ControlLimit)
 	if err := w.greet(reader); err != nil {
 		return err
@@ -74,9 +99,12 @@ func serveParent() error {
 	if err := w.open(); err != nil {
 		return nil // the parent knows why, and ends us
 	}
-	w.answers = &answers{file: files.answers, limit: w.setup.Limit}
+	w.answers = &answers{file: files.answers, limit: w.setup.Limit, orphaned: w.orphaned}
 	return w.serve(files.calls)
 }
+
+// orphaned ends a worker that has no parent any more.
+func (w *worker) orphaned() { w.exit(exitOrphan) }
 
 // shortName is the worker's own name, out of what processName has made. The
 // kernel cuts it to 15 bytes.
@@ -85,19 +113,6 @@ func shortName(argv0 string) string {
 		return name
 	}
 	return "worker"
-}
-
-// openPage gives the parent its view on what has been started, and the runtime
-// a place for its last words that nobody else writes to.
-func (w *worker) openPage(f *os.File) (err error) {
-	if w.marker, err = statuspage.Open(f); err != nil {
-		return err
-	}
-	crash, err := w.marker.CrashFile()
-	if err != nil {
-		return err
-	}
-	return debug.SetCrashOutput(crash, debug.CrashOptions{})
 }
 
 // greet says who we are and learns what the parent wants.
@@ -117,8 +132,22 @@ func (w *worker) greet(r *wire.Reader) error {
 	if f.Kind != wire.KindSetup {
 		return fmt.Errorf("a %v from the parent where a setup belongs", f.Kind)
 	}
-	w.setup, err = wire.ParseSetup(f.Body)
-	return err
+	if w.setup, err = wire.ParseSetup(f.Body); err != nil {
+		return err
+	}
+	return w.agree()
+}
+
+// agree checks what a parent of another version, or one that is out of order,
+// could ask for.
+func (w *worker) agree() error {
+	switch s := &w.setup; {
+	case s.Version != wire.Version:
+		return fmt.Errorf("the parent asks for protocol version %d, this worker speaks %d; build both from versions that agree", s.Version, wire.Version)
+	case s.Concurrency > maxConcurrency:
+		return fmt.Errorf("the parent asks for %d functions at once, the limit is %d", s.Concurrency, maxConcurrency)
+	}
+	return nil
 }
 
 // open opens the state and reports the outcome.
@@ -153,7 +182,7 @@ func (w *worker) obey(r *wire.Reader) {
 			err = f.Check(wire.Control, wire.ToWorker)
 		}
 		if err != nil {
-			os.Exit(exitOrphan)
+			w.orphaned()
 		}
 		switch f.Kind {
 		case wire.KindPing:
@@ -171,6 +200,10 @@ func (w *worker) obey(r *wire.Reader) {
 	}
 }
 
+// maxEarlyCancels bounds the cancels that are kept for calls to come: no parent
+// has more calls on their way.
+const maxEarlyCancels = 2 * maxConcurrency
+
 // cancel ends the context of a call; one that has not been started yet never will be.
 func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 	cause := context.Canceled
@@ -181,7 +214,7 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 	defer w.mu.Unlock()
 	if stop := w.running[id]; stop != nil {
 		stop(cause)
-	} else if id > w.seen {
+	} else if id > w.seen && len(w.canceled) < maxEarlyCancels {
 		w.canceled[id] = cause
 	}
 }
@@ -202,7 +235,7 @@ func (w *worker) shutdown() {
 	}
 	_ = w.control.send(wire.KindGoodbye, 0, wire.Goodbye{Reason: reason})
 	w.control.flush(time.Second)
-	os.Exit(0)
+	w.exit(0)
 }
 
 func (w *worker) closeState() error {
@@ -225,7 +258,7 @@ func (w *worker) serve(calls *os.File) error {
 			err = f.Check(wire.Calls, wire.ToWorker)
 		}
 		if errors.Is(err, io.EOF) {
-			os.Exit(exitOrphan)
+			w.orphaned()
 		}
 		if err != nil {
 			return fmt.Errorf("the parent broke the protocol: %w", err)
@@ -326,5 +359,5 @@ func (w *worker) recovers(id uint64, returned *bool) {
 	body := wire.PanicBody{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
 	w.answers.panics(id, body)
 	w.control.flush(100 * time.Millisecond)
-	os.Exit(exitPanic)
+	w.exit(exitPanic)
 }

@@ -18,8 +18,9 @@ import (
 // records are dropped, and counted, when the parent does not keep up; nothing
 // else is, and nothing waits.
 type controlOut struct {
-	file *os.File
-	raw  syscall.RawConn
+	file     *os.File
+	raw      syscall.RawConn
+	orphaned func() // told when nobody reads any more; does not return
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -30,12 +31,12 @@ type controlOut struct {
 
 const maxLogBacklog = 1 << 20 // bytes
 
-func newControlOut(f *os.File) (*controlOut, error) {
+func newControlOut(f *os.File, orphaned func()) (*controlOut, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	c := &controlOut{file: f, raw: raw}
+	c := &controlOut{file: f, raw: raw, orphaned: orphaned}
 	c.changed = sync.NewCond(&c.mu)
 	go c.write()
 	return c, nil
@@ -53,7 +54,7 @@ func (c *controlOut) write() {
 		batch, c.buf, c.writing = c.buf, batch[:0], true
 		c.mu.Unlock()
 		if _, err := c.file.Write(batch); err != nil {
-			os.Exit(exitOrphan)
+			c.orphaned()
 		}
 	}
 }
