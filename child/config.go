@@ -79,6 +79,11 @@ type Config struct {
 	// Stop is the ladder by which a worker is stopped.
 	Stop Stop
 
+	// Contain says how everything that the worker has started is held together
+	// and ended with it (ContainAuto). A way that was asked for and cannot be had
+	// is a StartError; what is in force stands in Stats.
+	Contain Contain
+
 	// MaxFrame bounds one message either way, in bytes (64 MiB; at most 1 GiB).
 	MaxFrame int
 
@@ -135,6 +140,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.OnCancel > Kill {
 		fault("OnCancel %d is not one of Finish, Kill", c.OnCancel)
+	}
+	if c.Contain > ContainPIDNamespace {
+		fault("Contain %d is not one of ContainAuto, ContainGroup, ContainCgroup, ContainPIDNamespace", c.Contain)
 	}
 	for _, d := range []struct {
 		name string

@@ -267,6 +267,7 @@ type Stats struct {
 	InFlight int       // calls sent and not answered
 	Served   uint64    // calls this run has answered
 	Stale    uint64    // answers of this run that belonged to no call
+	Enforced Enforced  // what really holds for this run
 }
 
 // Stats returns a glance at the worker. It does not wait for anything.
@@ -276,7 +277,7 @@ func (p *Process) Stats() Stats {
 	s := Stats{Run: p.runs, Up: p.phase == up, Since: p.since}
 	if r := p.current; r != nil {
 		s.PID, s.InFlight = r.proc.PID(), r.calls.inFlight()
-		s.Served, s.Stale = r.calls.served.Load(), r.calls.stale.Load()
+		s.Served, s.Stale, s.Enforced = r.calls.served.Load(), r.calls.stale.Load(), r.hold.enforced
 		if s.Up {
 			s.Since = r.readyAt
 		}

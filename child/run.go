@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/verdigris-go/verdigris/internal/output"
@@ -32,6 +31,7 @@ type run struct {
 	n   uint64
 
 	proc      *spawn.Process
+	hold      *hold // of all that the process has started
 	page      *statuspage.Page
 	control   *control
 	transport Transport
@@ -116,8 +116,9 @@ func (r *run) spawn() (err error) {
 	if err != nil {
 		return err
 	}
+	r.hold = &hold{proc: r.proc, enforced: Enforced{Kill: ContainGroup}}
 	if err = r.attach(ch); err != nil {
-		_ = r.proc.SignalGroup(syscall.SIGKILL)
+		r.hold.kill()
 	}
 	return err
 }
@@ -297,10 +298,10 @@ func (r *run) stop() {
 	r.deadWithin(killGrace)
 }
 
-// kill ends the whole process group at once; the first reason given counts.
+// kill ends the worker and all that it has started; the first reason given counts.
 func (r *run) kill(o order) {
 	r.ordered.CompareAndSwap(nil, &o)
-	_ = r.proc.SignalGroup(syscall.SIGKILL) // fails only when it is dead already
+	r.hold.kill()
 }
 
 // ended is told by the channels, never waits.
@@ -348,6 +349,7 @@ func (r *run) bury() *CrashError {
 	}
 	r.fail(crash)
 	r.page.Close()
+	r.hold.end() // after the callers have been told
 	return crash
 }
 

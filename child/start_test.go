@@ -132,7 +132,7 @@ func TestInitThatPrints(t *testing.T) {
 func TestBadConfig(t *testing.T) {
 	watch(t)
 	bad := child.Config{
-		Name: "a\nb", Concurrency: 5000, Ahead: 5000, MaxFrame: 10, OnCancel: 7, StartTimeout: -1, CallTimeout: -1, Grace: -1,
+		Name: "a\nb", Concurrency: 5000, Ahead: 5000, MaxFrame: 10, OnCancel: 7, Contain: 9, StartTimeout: -1, CallTimeout: -1, Grace: -1,
 		Stop: child.Stop{Drain: -1, Close: -1, Term: -1}, Env: []string{"", "=x", "A=\x00", "GOOD", "GOOD=x"},
 	}
 	p := child.New(bad)
@@ -144,7 +144,7 @@ func TestBadConfig(t *testing.T) {
 			t.Fatal("no error")
 		}
 		for _, fault := range []string{
-			`"a\nb"`, "Concurrency 5000", "Ahead 5000", "MaxFrame 10", "OnCancel 7", "StartTimeout -1ns", "CallTimeout -1ns",
+			`"a\nb"`, "Concurrency 5000", "Ahead 5000", "MaxFrame 10", "OnCancel 7", "Contain 9", "StartTimeout -1ns", "CallTimeout -1ns",
 			"Grace -1ns", "Stop.Drain -1ns", "Stop.Close -1ns", "Stop.Term -1ns", `""`, `"=x"`, `"A=\x00"`,
 		} {
 			if !strings.Contains(err.Error(), fault) {
