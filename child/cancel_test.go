@@ -207,7 +207,7 @@ func TestDeadline(t *testing.T) {
 					t.Error(err)
 				}
 				crash := as[*child.CrashError](t, w.end())
-				if crash.Exit.Cause != child.Deadline || crash.Exit.Signal != syscall.SIGKILL || len(crash.Calls) != 1 || crash.Calls[0].Key != "a" {
+				if crash.Exit.Cause != child.Deadline || crash.Observed.Signal != syscall.SIGKILL || len(crash.Calls) != 1 || crash.Calls[0].Key != "a" {
 					t.Errorf("%v %v", crash, crash.Calls)
 				}
 				g.open(t)

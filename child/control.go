@@ -3,6 +3,7 @@ package child
 import (
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/verdigris-go/verdigris/wire"
@@ -16,11 +17,12 @@ type control struct {
 	out  *outbox
 	logs *logs
 
-	hello chan wire.Hello    // one, when it has come
-	ready chan error         // nil: ready; else why the worker could not start
-	steps map[wire.Kind]bool // that have come; the reading goroutine's own
-	gone  chan struct{}      // closed when the reader has ended
-	ended func(error)        // told when the channel has ended, and what was wrong if anything
+	hello chan wire.Hello              // one, when it has come
+	ready chan error                   // nil: ready; else why the worker could not start
+	steps map[wire.Kind]bool           // that have come; the reading goroutine's own
+	last  atomic.Pointer[wire.Goodbye] // what it said when it went
+	gone  chan struct{}                // closed when the reader has ended
+	ended func(error)                  // told when the channel has ended, and what was wrong if anything
 }
 
 func newControl(file *os.File, l *logs, ended func(error)) (*control, error) {
@@ -102,9 +104,20 @@ func (c *control) step(f wire.Frame) (err error) {
 			c.ready <- &openError{failed, errorsOf(failed.Codes)}
 		}
 	case wire.KindGoodbye:
-		_, err = wire.ParseGoodbye(f.Body)
+		var bye wire.Goodbye
+		if bye, err = wire.ParseGoodbye(f.Body); err == nil {
+			c.last.Store(&bye)
+		}
 	}
 	return err
+}
+
+// goodbye is why the worker said it would go, or "".
+func (c *control) goodbye() string {
+	if bye := c.last.Load(); bye != nil {
+		return bye.Reason
+	}
+	return ""
 }
 
 // controlBody is one of wire's bodies of the control channel.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
@@ -39,77 +40,77 @@ var deaths = []struct {
 }{
 	{
 		way: "C segfault", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
-		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation at address 0xADDR while running perish [cat.png]",
+		text: "crashed with a segmentation fault: address 0xADDR, while running perish [cat.png]",
 	},
 	{
 		way: "C abort", cause: child.Aborted, code: 2, trace: "SIGABRT: abort",
-		text: "crashed: abort (exit status 2): SIGABRT: abort while running perish [cat.png]",
+		text: "crashed with an abort, while running perish [cat.png]",
 	},
 	{
 		way: "C stack overflow", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
-		text: "crashed: segmentation fault (exit status 2): SIGSEGV: segmentation violation at address 0xADDR while running perish [cat.png]",
+		text: "crashed with a segmentation fault: address 0xADDR, while running perish [cat.png]",
 	},
 	{way: "unsafe fault", cause: child.Segfault, code: 2, trace: "[signal SIGSEGV"},
 	{
 		way: "stack overflow", cause: child.Fatal, code: 2, trace: "runtime.newstack",
-		text: "crashed: fatal error of the Go runtime (exit status 2): stack overflow while running perish [cat.png]",
+		text: "crashed with a fatal error of the Go runtime: stack overflow, while running perish [cat.png]",
 	},
 	{way: "map writes", cause: child.Fatal, code: 2, trace: "maps.fatal"},
 	{
 		way: "unlock", cause: child.Fatal, code: 2, trace: "sync.fatal",
-		text: "crashed: fatal error of the Go runtime (exit status 2): sync: unlock of unlocked mutex while running perish [cat.png]",
+		text: "crashed with a fatal error of the Go runtime: sync: unlock of unlocked mutex, while running perish [cat.png]",
 	},
 	{
 		way: "panic", cause: child.Panicked, code: 2, panic: "no such colour",
-		text: "panicked: no such colour while running perish [cat.png]",
+		text: "crashed with a panic: no such colour, while running perish [cat.png]",
 	},
 	{
 		way: "panic of an error", cause: child.Panicked, code: 2, panic: "reading: file already closed",
-		text: "panicked: reading: file already closed while running perish [cat.png]",
+		text: "crashed with a panic: reading: file already closed, while running perish [cat.png]",
 	},
 	{way: "panic of nil", cause: child.Panicked, code: 2, panic: "panic called with nil argument"},
 	{
 		way: "nil pointer", cause: child.Panicked, code: 2, panic: "runtime error: invalid memory address or nil pointer dereference",
-		text: "panicked: runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]",
+		text: "crashed with a panic: runtime error: invalid memory address or nil pointer dereference, while running perish [cat.png]",
 	},
 	{way: "goexit", cause: child.Panicked, code: 2, panic: "runtime.Goexit"},
 	{
 		way: "panic elsewhere", cause: child.Panicked, code: 2, trace: "panic: from another goroutine",
-		text: "crashed: panic (exit status 2): from another goroutine while running perish [cat.png]",
+		text: "crashed with a panic: from another goroutine, while running perish [cat.png]",
 	},
 	{
 		way: "nil elsewhere", cause: child.Panicked, code: 2, trace: "panic: runtime error: invalid memory address",
-		text: "crashed: panic (exit status 2): runtime error: invalid memory address or nil pointer dereference while running perish [cat.png]",
+		text: "crashed with a panic: runtime error: invalid memory address or nil pointer dereference, while running perish [cat.png]",
 	},
 	{
 		way: "exit 0", cause: child.Exited,
-		text: "exited (exit status 0) while running perish [cat.png]; its last words: last words before exit 0",
+		text: "exited with status 0, while running perish [cat.png]; its last words: last words before exit 0",
 	},
 	{
 		way: "exit 2", cause: child.Exited, code: 2,
-		text: "exited (exit status 2) while running perish [cat.png]; its last words: last words before exit 2",
+		text: "exited with status 2, while running perish [cat.png]; its last words: last words before exit 2",
 	},
 	{
 		way: "exit 3", cause: child.Exited, code: 3,
-		text: "exited (exit status 3) while running perish [cat.png]; its last words: last words before exit 3",
+		text: "exited with status 3, while running perish [cat.png]; its last words: last words before exit 3",
 	},
 	{way: "log.Fatal", cause: child.Exited, code: 1},
 	{
 		way: "SIGKILL", cause: child.Killed, code: -1, signal: syscall.SIGKILL,
-		text: "was killed from outside (signal 9, killed) while running perish [cat.png]; its last words: last words before SIGKILL",
+		text: "was killed from outside (signal 9, killed), while running perish [cat.png]; its last words: last words before SIGKILL",
 	},
 	{
 		way: "SIGHUP", cause: child.Signaled, code: -1, signal: syscall.SIGHUP,
-		text: "was ended by a signal (signal 1, hangup) while running perish [cat.png]; its last words: last words before SIGHUP",
+		text: "was ended by a signal (signal 1, hangup), while running perish [cat.png]; its last words: last words before SIGHUP",
 	},
 	{
 		way: "SIGQUIT", cause: child.Signaled, code: 2, trace: "SIGQUIT: quit",
-		text: "was ended by a signal (exit status 2): SIGQUIT: quit while running perish [cat.png]",
+		text: "was ended by a signal: SIGQUIT: quit, while running perish [cat.png]",
 	},
 	// What a handler prints is never taken for the runtime's report.
 	{
 		way: "forged trace", cause: child.Exited, code: 2,
-		text: "exited (exit status 2) while running perish [cat.png]; its last words: goroutine 1 [running]:",
+		text: "exited with status 2, while running perish [cat.png]; its last words: goroutine 1 [running]:",
 	},
 }
 
@@ -130,36 +131,36 @@ func TestEveryDeathIsTold(t *testing.T) {
 				if crash.Worker != "w" || crash.PID != pid || crash.Run != 1 || crash.Uptime <= 0 || crash.Uptime > limit {
 					t.Errorf("worker %q, pid %d of %d, run %d, uptime %v", crash.Worker, crash.PID, pid, crash.Run, crash.Uptime)
 				}
-				if e := crash.Exit; e.Cause != d.cause || e.Code != d.code || e.Signal != d.signal || e.CPU <= 0 || e.MaxRSS <= 0 {
-					t.Errorf("exit %+v, want cause %v, code %d, signal %d", e, d.cause, d.code, d.signal)
+				if o := crash.Observed; crash.Cause != d.cause || o.Code != d.code || o.Signal != d.signal || o.CPU() <= 0 || o.PeakMemory < 0 {
+					t.Errorf("exit %+v, want cause %v, code %d, signal %d", crash.Exit, d.cause, d.code, d.signal)
 				}
 				if want := (child.CallInfo{Func: "perish", Key: "cat.png", Trace: traceparent}); len(crash.Calls) != 1 || crash.Calls[0] != want {
 					t.Errorf("calls %v", crash.Calls)
 				}
-				if !strings.Contains(crash.Stderr, "last words before "+d.way+"\n") {
-					t.Errorf("stderr %q", crash.Stderr)
+				if !strings.Contains(crash.Reported.Stderr, "last words before "+d.way+"\n") {
+					t.Errorf("stderr %q", crash.Reported.Stderr)
 				}
-				if !strings.Contains(crash.Trace, d.trace) || (d.trace == "") != (crash.Trace == "") {
-					t.Errorf("trace %q", crash.Trace)
+				if !strings.Contains(crash.Reported.Trace, d.trace) || (d.trace == "") != (crash.Reported.Trace == "") {
+					t.Errorf("trace %q", crash.Reported.Trace)
 				}
 				switch {
 				case d.panic == "":
-					if crash.Panic != nil {
-						t.Errorf("panic %+v", crash.Panic)
+					if crash.Reported.Panic != nil {
+						t.Errorf("panic %+v", crash.Reported.Panic)
 					}
-				case crash.Panic == nil || !strings.Contains(crash.Panic.Value, d.panic) || !strings.Contains(crash.Panic.Stack, "workers_test.go:"):
-					t.Errorf("panic %+v", crash.Panic)
+				case crash.Reported.Panic == nil || !strings.Contains(crash.Reported.Panic.Value, d.panic) || !strings.Contains(crash.Reported.Panic.Stack, "workers_test.go:"):
+					t.Errorf("panic %+v", crash.Reported.Panic)
 				}
 				want := fmt.Sprintf("worker w (pid %d, run 1) %s", pid, d.text)
 				if text := anAddress.ReplaceAllString(err.Error(), "0xADDR"); strings.Contains(text, "\n") || d.text != "" && text != want {
 					t.Errorf("text %q\nwant %q", text, want)
 				}
-				if errors.Is(err, child.ErrNotStarted) {
-					t.Error("it matches ErrNotStarted")
+				if errors.Is(err, child.ErrNotStarted) || !errors.Is(err, d.cause) || errors.Is(err, child.Hung) {
+					t.Error("it does not match its cause, or matches what it is not")
 				}
 
 				served := as[*child.CrashError](t, w.end())
-				if served.Exit != crash.Exit || served.PID != pid || len(served.Calls) != 1 || served.Calls[0] != crash.Calls[0] {
+				if !reflect.DeepEqual(served.Exit, crash.Exit) || served.PID != pid || len(served.Calls) != 1 || served.Calls[0] != crash.Calls[0] {
 					t.Errorf("Serve returned %+v", served)
 				}
 			})
@@ -212,10 +213,9 @@ func TestCrashErrorAsLogValue(t *testing.T) {
 	slog.New(log).Error("call failed", "err", err)
 	got := log.wait(t, "call failed").attrs
 	for key, want := range map[string]any{
-		"err.worker": "w", "err.run": uint64(1), "err.error": err.Error(), "err.panic": "no such colour",
-		"err.exit.cause": "crashed: panic", "err.exit.code": int64(2), "err.exit.signal": int64(0),
-		"err.call0.func": "perish", "err.call0.key": "cat.png", "err.call0.trace": traceparent,
-		"err.stderr": "last words before panic",
+		"err.worker": "w", "err.run": uint64(1), "err.error": "crashed with a panic: no such colour",
+		"err.cause": "panic", "err.code": int64(2), "err.signal": nil, "err.served": nil,
+		"err.call.func": "perish", "err.call.key": "cat.png", "err.call.trace": traceparent,
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %#v, want %#v", key, got[key], want)
@@ -292,14 +292,14 @@ func TestPanicBesideOthers(t *testing.T) {
 	other := receive(t, "the call beside it", beside).err
 	for _, err := range []error{err, other} {
 		crash := as[*child.CrashError](t, err)
-		if len(crash.Calls) != 2 || crash.Panic == nil || crash.Panic.Call.Key != "culprit" {
-			t.Errorf("%v: %+v", crash, crash.Panic)
+		if len(crash.Calls) != 2 || crash.Reported.Panic == nil || crash.Reported.Panic.Call.Key != "culprit" {
+			t.Errorf("%v: %+v", crash, crash.Reported.Panic)
 		}
 	}
-	if want := " panicked: no such colour while running perish [culprit] and 1 more"; !strings.HasSuffix(err.Error(), want) {
+	if want := " crashed with a panic: no such colour, while running perish [culprit] and 1 more"; !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("text %q, want %q", err, want)
 	}
-	if want := " panicked in perish [culprit]: no such colour while running hold [innocent] and 1 more"; !strings.HasSuffix(other.Error(), want) {
+	if want := " crashed with a panic: no such colour, in perish [culprit], while running hold [innocent] and 1 more"; !strings.HasSuffix(other.Error(), want) {
 		t.Errorf("text %q, want %q", other, want)
 	}
 }
@@ -388,7 +388,7 @@ func TestLastWordsAreOneTameLine(t *testing.T) {
 	if text := err.Error(); len(text) > 1000 || regexp.MustCompile(`[[:cntrl:]]`).MatchString(text) {
 		t.Errorf("%d bytes: %.200q", len(text), text)
 	}
-	if crash := as[*child.CrashError](t, err); len(crash.Panic.Value) < 20000 {
+	if crash := as[*child.CrashError](t, err); len(crash.Reported.Panic.Value) < 20000 {
 		t.Error("the value has been cut too")
 	}
 }

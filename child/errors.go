@@ -36,73 +36,67 @@ func (c CallInfo) String() string {
 	return fmt.Sprintf("%s [%s]", c.Func, brief(c.Key))
 }
 
+// LogValue carries what there is.
+func (c CallInfo) LogValue() slog.Value {
+	a := attrs{slog.String("func", c.Func)}
+	a.str("key", c.Key)
+	a.str("trace", c.Trace)
+	return slog.GroupValue(a...)
+}
+
 // CrashError says that a worker process ended without having been asked to: by
 // a signal, a panic, an exit of any status, or because it had to be killed. A
-// call gets it when its function had been started; Process.Serve returns it.
+// call gets it when its function had been started; Process.Serve returns it. It
+// unwraps to its Cause: errors.Is(err, child.Segfault).
 type CrashError struct {
 	Worker string        // Config.Name
 	PID    int           //
 	Run    uint64        // which life of the worker, from 1
 	Uptime time.Duration // from ready to death; 0 when it never became ready
-	Exit   Exit          // how it ended
+	Served uint64        // calls answered in this run
 	Calls  []CallInfo    // what it was running; in a call's own error, that call comes first
-	Panic  *Panic        // the panic in a handler, when that was the cause
-	Stderr string        // the last lines it wrote to stderr
-	Trace  string        // the crash report of its Go runtime, on a descriptor of its own, when there is one
+	Exit                 // how it ended
 }
 
-// Panic is what a handler panicked with.
-type Panic struct {
-	Value string   // as printed by fmt
-	Stack string   // of the panicking goroutine
-	Call  CallInfo // the call whose handler it was
-}
+// Unwrap gives the cause.
+func (e *CrashError) Unwrap() error { return e.Cause }
 
 // Error is one line: who, how, while doing what, and the last thing it said.
 func (e *CrashError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "worker %s (pid %d, run %d) ", e.Worker, e.PID, e.Run)
-	switch {
-	case e.Panic == nil:
-		b.WriteString(e.Exit.String())
-	case len(e.Calls) > 1 && e.Calls[0] != e.Panic.Call:
-		fmt.Fprintf(&b, "panicked in %s: %s", e.Panic.Call, brief(firstLine(e.Panic.Value)))
-	default:
-		fmt.Fprintf(&b, "panicked: %s", brief(firstLine(e.Panic.Value)))
+	fmt.Fprintf(&b, "worker %s (pid %d, run %d) %v", e.Worker, e.PID, e.Run, e.Exit)
+	if p := e.Reported.Panic; p != nil && len(e.Calls) > 1 && e.Calls[0] != p.Call {
+		fmt.Fprintf(&b, ", in %s", p.Call)
 	}
 	if len(e.Calls) > 0 {
-		fmt.Fprintf(&b, " while running %s", e.Calls[0])
+		fmt.Fprintf(&b, ", while running %s", e.Calls[0])
 		if n := len(e.Calls) - 1; n > 0 {
 			fmt.Fprintf(&b, " and %d more", n)
 		}
 	}
-	if line := lastLine(e.Stderr); line != "" && e.Exit.Detail == "" && e.Panic == nil {
+	if line := lastLine(e.Reported.Stderr); line != "" && e.Detail == "" && e.Reported.Trace == "" {
 		fmt.Fprintf(&b, "; its last words: %s", line)
 	}
 	return b.String()
 }
 
-// LogValue carries every fact, and the beginning of the runtime's report or, if
-// there is none, the end of stderr; the fields have them whole.
+// LogValue carries every fact that there is, each once: under "error" how it
+// ended, and the others by name. Of a report or of stderr it has some lines; the
+// fields have them whole.
 func (e *CrashError) LogValue() slog.Value {
-	attrs := []slog.Attr{
-		slog.String("error", e.Error()),
-		slog.String("worker", e.Worker), slog.Int("pid", e.PID), slog.Uint64("run", e.Run),
-		slog.Duration("uptime", e.Uptime), slog.Any("exit", e.Exit),
+	a := append(e.attrs(), slog.String("worker", e.Worker), slog.Int("pid", e.PID), slog.Uint64("run", e.Run))
+	a.duration("uptime", e.Uptime)
+	if e.Served > 0 {
+		a = append(a, slog.Uint64("served", e.Served))
 	}
 	for i, c := range e.Calls {
-		attrs = append(attrs, slog.Group(fmt.Sprintf("call%d", i),
-			slog.String("func", c.Func), slog.String("key", c.Key), slog.String("trace", c.Trace)))
+		key := "call"
+		if i > 0 {
+			key = fmt.Sprintf("call%d", i+1)
+		}
+		a = append(a, slog.Any(key, c))
 	}
-	if e.Panic != nil {
-		attrs = append(attrs, slog.String("panic", e.Panic.Value), slog.String("stack", e.Panic.Stack))
-	}
-	if e.Trace != "" {
-		attrs = append(attrs, slog.String("report", headLines(e.Trace, logLines)))
-	} else if e.Stderr != "" {
-		attrs = append(attrs, slog.String("stderr", tailLines(e.Stderr, logLines)))
-	}
-	return slog.GroupValue(attrs...)
+	return slog.GroupValue(a...)
 }
 
 const logLines = 20 // of a report or of stderr, in a log record
@@ -243,7 +237,7 @@ type StartError struct {
 
 func (e *StartError) Error() string {
 	s := fmt.Sprintf("worker %s did not start (%s): %v", e.Worker, e.Step, e.Err)
-	if crash, ok := errors.AsType[*CrashError](e.Err); ok && crash.Exit.Detail != "" {
+	if crash, ok := errors.AsType[*CrashError](e.Err); ok && (crash.Detail != "" || crash.Reported.Trace != "") {
 		return s // the last lines are those of the crash report
 	}
 	if line := lastLine(e.Stderr); line != "" {

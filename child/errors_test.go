@@ -71,13 +71,14 @@ func TestRemoteErrors(t *testing.T) {
 
 func TestTextOfErrors(t *testing.T) {
 	call := child.CallInfo{Func: "resize", Key: "cat\n.png"}
-	crash := &child.CrashError{Worker: "w", PID: 7, Run: 2, Exit: child.Exit{Cause: child.Exited, Code: 3}, Calls: []child.CallInfo{call}, Stderr: "one\ntwo\n\n"}
+	crash := &child.CrashError{Worker: "w", PID: 7, Run: 2, Calls: []child.CallInfo{call}}
+	crash.Exit = child.Exit{Cause: child.Exited, Observed: child.Observed{Code: 3}, Reported: child.Reported{Stderr: "one\ntwo\n\n"}}
 	for _, test := range []struct {
 		err  error
 		want string
 	}{
-		{crash, "worker w (pid 7, run 2) exited (exit status 3) while running resize [cat\uFFFD.png]; its last words: two"},
-		{&child.CrashError{Worker: "w", PID: 7, Run: 2, Exit: child.Exit{Code: -1}}, "worker w (pid 7, run 2) ended in an unknown way"},
+		{crash, "worker w (pid 7, run 2) exited with status 3, while running resize [cat\uFFFD.png]; its last words: two"},
+		{&child.CrashError{Worker: "w", PID: 7, Run: 2}, "worker w (pid 7, run 2) ended in an unknown way: other code in this program has waited for it"},
 		{&child.NotStartedError{Worker: "w", Func: "f", Reason: errors.New("it was stopped")}, "call f was not started, it may be sent again: it was stopped"},
 		{&child.StartError{Worker: "w", Step: "open", Err: errors.New("no"), Stderr: "a\nb\n"}, "worker w did not start (open): no; its last words: b"},
 		{&child.InterruptedError{Worker: "w", Func: "f", Started: true, Err: context.Canceled}, "call f on worker w was given up while it was running: context canceled"},
@@ -88,7 +89,7 @@ func TestTextOfErrors(t *testing.T) {
 			t.Errorf("%q\nwant %q", got, test.want)
 		}
 	}
-	for c := child.Unknown; c <= child.KillCalled; c++ {
+	for c := child.Unknown; c <= child.Abandoned; c++ {
 		if strings.HasPrefix(c.String(), "Cause(") {
 			t.Errorf("cause %d has no words", c)
 		}
@@ -96,7 +97,7 @@ func TestTextOfErrors(t *testing.T) {
 			t.Errorf("%v: ordered %v", c, c.Ordered())
 		}
 	}
-	if (child.KillCalled + 1).String() != "Cause(13)" {
-		t.Error(child.KillCalled + 1)
+	if none := child.Abandoned + 1; none.String() != "Cause(16)" || (child.Exit{Cause: none}).String() != "ended: Cause(16)" {
+		t.Error(none)
 	}
 }

@@ -33,56 +33,156 @@ const (
 	Abandoned                // killed by us, and not dead: it was given up
 )
 
-var causeWords = [...]string{
-	Unknown: "ended in an unknown way", Exited: "exited", Segfault: "crashed: segmentation fault", Aborted: "crashed: abort",
-	Panicked: "crashed: panic", Fatal: "crashed: fatal error of the Go runtime", Signaled: "was ended by a signal",
-	Killed: "was killed from outside", OutOfMemory: "ran out of memory", Hung: "was killed: it did not answer the heartbeat", Abandoned: "did not die of SIGKILL and was abandoned", Deadline: "was killed: a call's deadline had passed", Canceled: "was killed: a call was cancelled",
-	Protocol: "was killed: it broke the protocol", StopTimeout: "did not stop in time and was ended", KillCalled: "was killed on request",
+// causes says each cause in words: as a name, and as what the worker did.
+var causes = [...]struct{ name, deed string }{
+	Unknown:     {"unknown", "ended in an unknown way: other code in this program has waited for it"},
+	Exited:      {"exit", "exited"},
+	Segfault:    {"segmentation fault", "crashed with a segmentation fault"},
+	Aborted:     {"abort", "crashed with an abort"},
+	Panicked:    {"panic", "crashed with a panic"},
+	Fatal:       {"Go fatal error", "crashed with a fatal error of the Go runtime"},
+	Signaled:    {"signal", "was ended by a signal"},
+	Killed:      {"killed from outside", "was killed from outside"},
+	OutOfMemory: {"out of memory", "ran out of memory"},
+	Deadline:    {"deadline", "was killed because the deadline of a call had passed"},
+	Canceled:    {"canceled", "was killed because a call was canceled"},
+	Hung:        {"hung", "was killed because it did not answer the heartbeat"},
+	Protocol:    {"protocol violation", "was killed because it broke the protocol"},
+	StopTimeout: {"stop timeout", "did not stop in time and was ended"},
+	KillCalled:  {"kill called", "was killed on request"},
+	Abandoned:   {"abandoned", "did not die of SIGKILL and was abandoned"},
 }
 
+// String is the cause's name, fit for a log attribute or a metric's label.
 func (c Cause) String() string {
-	if int(c) < len(causeWords) {
-		return causeWords[c]
+	if int(c) < len(causes) {
+		return causes[c].name
 	}
 	return fmt.Sprintf("Cause(%d)", uint8(c))
 }
 
+// Error is the same. A [*CrashError] unwraps to its Cause, so that
+// errors.Is(err, child.Segfault) tells.
+func (c Cause) Error() string { return c.String() }
+
 // Ordered reports whether this side has ended the worker by force.
 func (c Cause) Ordered() bool { return c >= Deadline }
 
-// Exit is how a worker process ended. Code, Signal, Core, CPU and MaxRSS are
-// what the kernel says; Cause and Detail may rest on what the worker's Go
-// runtime wrote (a SIGSEGV in C inside a Go worker is exit status 2 with a
-// trace, not a signal).
+// Exit is how a worker process ended: the cause, and the facts it rests on.
+// Those of the kernel cannot be forged; those of the worker can by a handler that
+// sets out to do it, since they come out of its process. Segfault, Aborted,
+// Panicked, Fatal and Signaled with an Observed.Code of 2 rest on the report that
+// the worker's Go runtime has made: a SIGSEGV in C inside a Go worker is exit
+// status 2 and a trace, not a signal.
 type Exit struct {
-	Cause  Cause
-	Code   int            // exit status, -1 when a signal ended it
-	Signal syscall.Signal // the signal that ended it, or 0
-	Core   bool           // a core file was written
-	Detail string         // first lines of the runtime's crash report, or what was wrong
-	CPU    time.Duration  // user and system time of the run
-	MaxRSS int64          // largest resident size, bytes
+	Cause    Cause
+	Detail   string   // more about the cause, in one line: what this side found wrong, or the gist of the report
+	Observed Observed // what the kernel says
+	Reported Reported // what the worker says
 }
 
+// Observed is what the kernel tells about the end of a process.
+type Observed struct {
+	Code         int            // exit status, -1 when a signal ended it
+	Signal       syscall.Signal // the signal that ended it, or 0
+	Core         bool           // a core file was written
+	User, System time.Duration  // processor time of the run, with that of descendants it has waited for
+	// PeakMemory is the largest resident size of the run in bytes, 0 when it is not
+	// known: Linux begins to count with the parent's size, so what is not clearly
+	// above that says nothing.
+	PeakMemory int64
+}
+
+// CPU is the processor time of the run in total.
+func (o Observed) CPU() time.Duration { return o.User + o.System }
+
+// Reported is what the worker itself has told about its end. Each part may be missing.
+type Reported struct {
+	Trace   string // the crash report of its Go runtime, on a descriptor of its own
+	Panic   *Panic // the panic in a handler, when that was the cause
+	Stderr  string // the last lines it wrote to stderr, where everything in it may write
+	Goodbye string // why it said it would stop
+}
+
+// Panic is what a handler panicked with.
+type Panic struct {
+	Value string   // as printed by fmt
+	Stack string   // of the panicking goroutine
+	Call  CallInfo // the call whose handler it was
+}
+
+// String says what the worker did, in one line: "exited with status 3".
 func (e Exit) String() string {
-	var how string
+	var b strings.Builder
+	if int(e.Cause) < len(causes) {
+		b.WriteString(causes[e.Cause].deed)
+	} else {
+		b.WriteString("ended: " + e.Cause.String())
+	}
 	switch {
-	case e.Signal != 0:
-		how = fmt.Sprintf(" (signal %d, %v)", int(e.Signal), e.Signal)
-	case e.Cause != Unknown:
-		how = fmt.Sprintf(" (exit status %d)", e.Code)
+	case !e.tellsStatus():
+	case e.Cause == Exited:
+		fmt.Fprintf(&b, " with status %d", e.Observed.Code)
+	default:
+		fmt.Fprintf(&b, " (signal %d, %v)", int(e.Observed.Signal), e.Observed.Signal)
+	}
+	if e.Observed.Core {
+		b.WriteString(" (core dumped)")
 	}
 	if e.Detail != "" {
-		return fmt.Sprintf("%v%s: %s", e.Cause, how, brief(e.Detail))
+		b.WriteString(": " + brief(e.Detail))
 	}
-	return e.Cause.String() + how
+	return b.String()
 }
 
-// LogValue carries every fact.
-func (e Exit) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.String("cause", e.Cause.String()), slog.Int("code", e.Code), slog.Int("signal", int(e.Signal)),
-		slog.Bool("core", e.Core), slog.String("detail", e.Detail), slog.Duration("cpu", e.CPU), slog.Int64("max_rss", e.MaxRSS))
+// LogValue carries every fact that there is, each once. Of a report or of
+// stderr it has some lines; the fields have them whole.
+func (e Exit) LogValue() slog.Value { return slog.GroupValue(e.attrs()...) }
+
+func (e Exit) attrs() attrs {
+	o, r := e.Observed, e.Reported
+	a := attrs{slog.String("error", e.String()), slog.String("cause", e.Cause.String())}
+	switch {
+	case e.tellsStatus(), o.Code < 0 && o.Signal == 0:
+	case o.Signal != 0:
+		a.str("signal", o.Signal.String())
+	default:
+		a = append(a, slog.Int("code", o.Code))
+	}
+	a.duration("cpu", o.CPU())
+	if o.PeakMemory > 0 {
+		a = append(a, slog.Int64("peak_memory", o.PeakMemory))
+	}
+	a.str("goodbye", r.Goodbye)
+	switch {
+	case r.Panic != nil:
+		a.str("stack", headLines(r.Panic.Stack, logLines))
+	case r.Trace != "":
+		a.str("report", headLines(r.Trace, logLines))
+	default:
+		a.str("stderr", tailLines(r.Stderr, logLines))
+	}
+	return a
+}
+
+// tellsStatus reports whether String says what the kernel says.
+func (e Exit) tellsStatus() bool {
+	return e.Cause == Exited || e.Observed.Signal != 0 && (e.Cause == Signaled || e.Cause == Killed)
+}
+
+// attrs are attributes of which the empty ones are left out.
+type attrs []slog.Attr
+
+func (a *attrs) str(key, value string) {
+	if value != "" {
+		*a = append(*a, slog.String(key, value))
+	}
+}
+
+func (a *attrs) duration(key string, d time.Duration) {
+	if d > 0 {
+		*a = append(*a, slog.Duration(key, d.Round(time.Millisecond)))
+	}
 }
 
 // order is a kill that this side decided on.
@@ -91,32 +191,47 @@ type order struct {
 	detail string
 }
 
-// classify puts together what we ordered, what the kernel saw and what the
-// worker's runtime reported on the status page. What it wrote to stderr, where
-// everybody may write, only ever adds words to a report.
-func classify(s spawn.State, ordered *order, report, stderr string) Exit {
-	e := Exit{Code: s.Code, Signal: s.Signal, Core: s.Core, CPU: s.User + s.System, MaxRSS: s.MaxRSS}
-	ours := s.Kind == spawn.Signaled && (s.Signal == syscall.SIGKILL || s.Signal == syscall.SIGTERM)
-	switch {
-	case s.Kind == spawn.Exited && s.Code == exitOrphan && ordered != nil: // its lifeline was cut
-		e.Cause, e.Detail = ordered.cause, ordered.detail
-		return e
-	case s.Kind == spawn.Exited:
-		e.Cause = Exited
-		if s.Code == exitPanic && report != "" { // without a report it is just a status
-			e.Cause, e.Detail = reportCause(report, stderr)
-		}
-		return e
-	case ordered != nil && (ours || s.Kind == spawn.Unknown):
-		e.Cause, e.Detail = ordered.cause, ordered.detail
-	case s.Kind == spawn.Signaled:
-		e.Cause = signalCause(s.Signal)
-		if s.Signal == syscall.SIGABRT && report != "" { // GOTRACEBACK=crash ends so after any report
-			e.Cause, e.Detail = reportCause(report, stderr)
-		}
+// evidence is all that is known when a worker has ended.
+type evidence struct {
+	state    spawn.State
+	ordered  *order // nil: it was not us
+	reported Reported
+}
+
+// exit puts together what we ordered, what the kernel saw and what the worker's
+// runtime reported on the status page. What it wrote to stderr, where everybody
+// may write, only ever adds words to a report.
+func (v evidence) exit() Exit {
+	s := v.state
+	e := Exit{Reported: v.reported, Observed: Observed{
+		Code: s.Code, Signal: s.Signal, Core: s.Core, User: s.User, System: s.System, PeakMemory: s.MaxRSS,
+	}}
+	if s.Kind != spawn.Exited {
+		e.Observed.Code = -1
 	}
-	e.Code = -1
+	e.Cause, e.Detail = v.cause()
 	return e
+}
+
+func (v evidence) cause() (Cause, string) {
+	s, r := v.state, v.reported
+	ours := s.Kind == spawn.Signaled && (s.Signal == syscall.SIGKILL || s.Signal == syscall.SIGTERM)
+	orphan := s.Kind == spawn.Exited && s.Code == exitOrphan // its lifeline was cut
+	dumped := s.Kind == spawn.Exited && s.Code == exitPanic && strings.HasPrefix(r.Trace, "SIGQUIT: ")
+	switch {
+	case r.Panic != nil:
+		return Panicked, firstLine(r.Panic.Value)
+	case v.ordered != nil && (ours || orphan || dumped || s.Kind == spawn.Unknown):
+		return v.ordered.cause, v.ordered.detail
+	case s.Kind == spawn.Exited && s.Code == exitPanic && r.Trace != "", // without a report it is just a status
+		s.Kind == spawn.Signaled && s.Signal == syscall.SIGABRT && r.Trace != "": // GOTRACEBACK=crash ends so after any report
+		return reportCause(r.Trace, r.Stderr)
+	case s.Kind == spawn.Exited:
+		return Exited, ""
+	case s.Kind == spawn.Signaled:
+		return signalCause(s.Signal), ""
+	}
+	return Unknown, ""
 }
 
 func signalCause(sig syscall.Signal) Cause {
@@ -141,9 +256,9 @@ func reportCause(report, stderr string) (Cause, string) {
 	case strings.HasPrefix(report, "panic: "):
 		return Panicked, strings.TrimPrefix(detail, "panic: ")
 	case strings.HasPrefix(report, "SIGABRT: "):
-		return Aborted, detail
+		return Aborted, ""
 	case strings.HasPrefix(report, "SIGSEGV: "), strings.HasPrefix(report, "SIGBUS: "):
-		return Segfault, detail + faultAddress(report)
+		return Segfault, faultAddress(report)
 	case strings.HasPrefix(report, "SIG"):
 		return Signaled, detail
 	case strings.Contains(sigline, "SIGSEGV"), strings.Contains(sigline, "SIGBUS"):
@@ -159,7 +274,7 @@ func faultAddress(report string) string {
 	if !found {
 		return ""
 	}
-	return " at address " + addr
+	return "address " + addr
 }
 
 func lineWith(s, prefix string) string {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -277,13 +278,13 @@ func TestProtocolViolations(t *testing.T) {
 			began := time.Now()
 			err := receive(t, "the call", async(named("a"), w, double, 1)).err
 			crash := as[*child.CrashError](t, err)
-			if crash.Exit.Cause != child.Protocol || crash.Exit.Signal != syscall.SIGKILL || !strings.Contains(err.Error(), text) {
+			if crash.Exit.Cause != child.Protocol || crash.Observed.Signal != syscall.SIGKILL || !strings.Contains(err.Error(), text) {
 				t.Errorf("%v", err)
 			}
 			if took := time.Since(began); took > 2*soon {
 				t.Errorf("it took %v", took)
 			}
-			if e := as[*child.CrashError](t, w.end()); e.Exit != crash.Exit {
+			if e := as[*child.CrashError](t, w.end()); !reflect.DeepEqual(e.Exit, crash.Exit) {
 				t.Errorf("Serve returned %v", e)
 			}
 		})

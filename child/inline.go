@@ -154,11 +154,14 @@ func (i *Inline) crash(ctx context.Context, began time.Time, req *Request, v any
 	if v == nil {
 		v = goexited
 	}
+	value := fmt.Sprint(v)
 	call := CallInfo{Func: req.fn.name, Key: Key(ctx), Trace: Meta(ctx, TraceParent)}
 	return &CrashError{
 		Worker: i.cfg.Name, PID: os.Getpid(), Run: 1, Uptime: time.Since(began), Calls: []CallInfo{call},
-		Exit:  Exit{Cause: Panicked, Code: exitPanic},
-		Panic: &Panic{Value: fmt.Sprint(v), Stack: string(debug.Stack()), Call: call},
+		Exit: Exit{
+			Cause: Panicked, Detail: firstLine(value), Observed: Observed{Code: exitPanic},
+			Reported: Reported{Panic: &Panic{Value: value, Stack: string(debug.Stack()), Call: call}},
+		},
 	}
 }
 

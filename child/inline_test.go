@@ -55,10 +55,10 @@ func TestInlinePanic(t *testing.T) {
 	for how, value := range map[string]string{"no such colour": "no such colour", "goexit": "the function called runtime.Goexit"} {
 		_, err := twist.Call(child.WithKey(t.Context(), "cat.png"), i, how)
 		crash, ok := errors.AsType[*child.CrashError](err)
-		if !ok || crash.Exit.Cause != child.Panicked || crash.Panic.Value != value || crash.Panic.Stack == "" || len(crash.Calls) != 1 || crash.Calls[0].Key != "cat.png" {
+		if !ok || crash.Exit.Cause != child.Panicked || crash.Reported.Panic.Value != value || crash.Reported.Panic.Stack == "" || len(crash.Calls) != 1 || crash.Calls[0].Key != "cat.png" {
 			t.Fatalf("%T %v", err, err)
 		}
-		if want := "panicked: " + value + " while running twist [cat.png]"; !strings.HasSuffix(err.Error(), want) {
+		if want := " crashed with a panic: " + value + ", while running twist [cat.png]"; !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%q", err)
 		}
 	}

@@ -131,7 +131,7 @@ func TestTracebackCrash(t *testing.T) {
 	watch(t)
 	for way, cause := range map[string]child.Cause{"unsafe fault": child.Segfault, "panic elsewhere": child.Panicked, "map writes": child.Fatal} {
 		_, err := child.Once(t.Context(), child.Config{Env: []string{"GOTRACEBACK=crash"}, Dir: t.TempDir()}, perish, way)
-		if e := as[*child.CrashError](t, err).Exit; e.Cause != cause || e.Signal != syscall.SIGABRT {
+		if e := as[*child.CrashError](t, err); e.Cause != cause || e.Observed.Signal != syscall.SIGABRT {
 			t.Errorf("%s: %+v", way, e)
 		}
 	}

@@ -156,7 +156,7 @@ func TestLastRecord(t *testing.T) {
 	for range 10 {
 		rec := newRecorder()
 		_, err := child.Once(t.Context(), child.Config{Logger: slog.New(rec)}, perish, "log.Fatal")
-		if crash := as[*child.CrashError](t, err); crash.Exit.Code != 1 {
+		if crash := as[*child.CrashError](t, err); crash.Observed.Code != 1 {
 			t.Error(err)
 		}
 		if rec.count("cannot go on") != 1 {
@@ -187,8 +187,8 @@ func TestFlood(t *testing.T) {
 		t.Errorf("the record about lost lines: %v", lost)
 	}
 	_, err := perish.Call(t.Context(), w, "exit 3")
-	if crash := as[*child.CrashError](t, err); len(crash.Stderr) > 64<<10 || !strings.HasSuffix(crash.Stderr, "last words before exit 3\n") {
-		t.Errorf("%d bytes of stderr are kept", len(crash.Stderr))
+	if crash := as[*child.CrashError](t, err); len(crash.Reported.Stderr) > 64<<10 || !strings.HasSuffix(crash.Reported.Stderr, "last words before exit 3\n") {
+		t.Errorf("%d bytes of stderr are kept", len(crash.Reported.Stderr))
 	}
 }
 
@@ -272,8 +272,8 @@ func TestTraceIsNotLogged(t *testing.T) {
 	if !ccrash.HasC {
 		t.Skip("needs cgo")
 	}
-	if !strings.Contains(crash.Stderr, "SIGSEGV") || !strings.Contains(crash.Trace, "goroutine ") {
-		t.Errorf("%q %q", crash.Stderr, crash.Trace)
+	if !strings.Contains(crash.Reported.Stderr, "SIGSEGV") || !strings.Contains(crash.Reported.Trace, "goroutine ") {
+		t.Errorf("%q %q", crash.Reported.Stderr, crash.Reported.Trace)
 	}
 	records, _ := rec.look()
 	for _, r := range records {

@@ -300,7 +300,7 @@ func TestStolenExit(t *testing.T) {
 		if crash.Exit.Cause != child.Unknown || !strings.Contains(err.Error(), "ended in an unknown way") {
 			t.Error(err)
 		}
-	} else if crash.Exit.Code != 3 {
+	} else if crash.Observed.Code != 3 {
 		t.Error(err)
 	}
 	as[*child.CrashError](t, w.end())

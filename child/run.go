@@ -71,7 +71,7 @@ func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*
 	if err == errDied {
 		step, err = r.lastWord(step, crash)
 	}
-	return nil, &StartError{Worker: cfg.Name, Step: step, Err: err, Stderr: crash.Stderr}
+	return nil, &StartError{Worker: cfg.Name, Step: step, Err: err, Stderr: crash.Reported.Stderr}
 }
 
 // lastWord is why a worker died before it was ready: what it said itself, even
@@ -264,7 +264,7 @@ func (r *run) supervise(ctx context.Context, down func()) error {
 
 // orderly reports whether the worker has ended as it was asked to.
 func (r *run) orderly(crash *CrashError) bool {
-	return r.asked && crash.Exit.Cause == Exited && crash.Exit.Code == 0 && len(crash.Calls) == 0
+	return r.asked && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0
 }
 
 // lost deals with a worker that has closed a channel, or sent what it must not.
@@ -340,13 +340,8 @@ func (r *run) bury() *CrashError {
 	r.stdout.Close(drainGrace)
 	r.stderr.Close(drainGrace)
 	r.logs.close(r.stdout, r.stderr)
-	trace := string(r.page.CrashText())
 	crash := r.crash()
-	crash.Stderr, crash.Trace = r.stderr.Tail(), trace
-	crash.Exit = classify(r.proc.State(), r.ordered.Load(), trace, crash.Stderr)
-	if p := r.panicked.Load(); p != nil {
-		crash.Exit.Cause, crash.Panic = Panicked, p
-	}
+	crash.Exit = evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported()}.exit()
 	r.fail(crash)
 	r.page.Close()
 	r.hold.end() // after the callers have been told
@@ -363,19 +358,25 @@ func (r *run) abandon() *CrashError {
 	r.stderr.Close(0)
 	r.logs.close()
 	crash := r.crash()
-	crash.Stderr = r.stderr.Tail()
-	crash.Exit = Exit{Cause: Unknown, Code: -1, Detail: fmt.Sprintf("it did not die within %v of SIGKILL and was abandoned", killGrace)}
+	crash.Exit = Exit{Cause: Abandoned, Observed: Observed{Code: -1}, Reported: r.reported(), Detail: fmt.Sprintf("it was waited for %v", killGrace)}
 	r.fail(crash)
 	r.page.Close()
 	return crash
 }
 
 func (r *run) crash() *CrashError {
-	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n}
+	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n, Served: r.calls.served.Load()}
 	if !r.readyAt.IsZero() {
 		c.Uptime = time.Since(r.readyAt)
 	}
 	return c
+}
+
+// reported is what the worker has left behind.
+func (r *run) reported() Reported {
+	return Reported{
+		Trace: string(r.page.CrashText()), Panic: r.panicked.Load(), Stderr: r.stderr.Tail(), Goodbye: r.control.goodbye(),
+	}
 }
 
 // fail settles the calls that have no answer: those that the worker has

@@ -31,13 +31,13 @@ func TestFailedStart(t *testing.T) {
 	}{
 		{"open fails", with("fail"), "open", `opening the state "shop": cannot`, errNoKeys},
 		{"open panics", with("panic"), "open", `opening the state "shop" panicked: the door is stuck`, nil},
-		{"open exits", with("exit"), "open", "exited (exit status 4); its last words: no more shops", nil},
-		{"open crashes", with("fatal"), "open", "crashed: segmentation fault", nil},
+		{"open exits", with("exit"), "open", "exited with status 4; its last words: no more shops", nil},
+		{"open crashes", with("fatal"), "open", "crashed with a segmentation fault", child.Segfault},
 		{"no such program", child.Config{Exe: "/nowhere/worker"}, "spawn", "/nowhere/worker", fs.ErrNotExist},
 		{"not a program", child.Config{Exe: notAProgram}, "spawn", "not a program", nil},
-		{"another program", child.Config{Exe: "/bin/true"}, "handshake", "exited (exit status 0)", nil},
+		{"another program", child.Config{Exe: "/bin/true"}, "handshake", "exited with status 0", nil},
 		{"no such directory", child.Config{Dir: "/nowhere"}, "spawn", "/nowhere", fs.ErrNotExist},
-		{"init exits", child.Config{Env: []string{initVar + "=exit"}}, "handshake", "exited (exit status 5); its last words: no init today", nil},
+		{"init exits", child.Config{Env: []string{initVar + "=exit"}}, "handshake", "exited with status 5; its last words: no init today", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := test.cfg

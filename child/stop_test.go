@@ -180,7 +180,7 @@ func TestStopLadder(t *testing.T) {
 				if crash.Exit.Cause != child.StopTimeout || !strings.Contains(err.Error(), "did not stop in time") {
 					t.Errorf("%v, %+v", err, crash.Exit)
 				}
-				if crash.Exit.Code != 75 && test.atLeast == steps.Drain {
+				if crash.Observed.Code != 75 && test.atLeast == steps.Drain {
 					t.Errorf("the end of its lifeline was not its own: %+v", crash.Exit)
 				}
 				if call != nil {
@@ -208,7 +208,7 @@ func TestStopByForce(t *testing.T) {
 		cfg.Stop = child.Stop{Drain: 50 * time.Millisecond, Close: 50 * time.Millisecond, Term: 500 * time.Millisecond}
 		w := up(t, cfg)
 		crash := as[*child.CrashError](t, w.stop())
-		if crash.Exit.Cause != child.StopTimeout || crash.Exit.Signal != test.signal {
+		if crash.Exit.Cause != child.StopTimeout || crash.Observed.Signal != test.signal {
 			t.Errorf("%s: %+v", test.role, crash.Exit)
 		}
 	}
@@ -230,7 +230,7 @@ func TestFailedClose(t *testing.T) {
 	}
 	// An exit of its own, or a crash, while closing is no orderly end.
 	x := up(t, child.Config{Setup: theShop.With(shopConfig{Name: "s", Close: "exit"})})
-	if crash := as[*child.CrashError](t, x.stop()); crash.Exit.Cause != child.Exited || crash.Exit.Code != 4 {
+	if crash := as[*child.CrashError](t, x.stop()); crash.Exit.Cause != child.Exited || crash.Observed.Code != 4 {
 		t.Error(crash)
 	}
 	w := up(t, child.Config{Setup: theShop.With(shopConfig{Name: "s", Close: "fatal"})})

@@ -194,7 +194,7 @@ func TestUnavailable(t *testing.T) {
 		u, _ := call(t, t.Context(), down(t, child.Config{Wait: child.NoWait}))
 		attrs := map[string]any{}
 		flattenError(attrs, u)
-		if attrs["err.worker"] != "w" || attrs["err.since"] == nil || attrs["err.last_exit.exit.signal"] != int64(9) {
+		if attrs["err.worker"] != "w" || attrs["err.since"] == nil || attrs["err.last_exit.cause"] != "killed from outside" {
 			t.Error(attrs)
 		}
 	})

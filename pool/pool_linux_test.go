@@ -69,7 +69,7 @@ func TestCrashFailsOnlyItsOwnCall(t *testing.T) {
 	open := d.visitor(t)
 	_, err := crash.Call(t.Context(), p, true)
 	c, ok := errors.AsType[*child.CrashError](err)
-	if !ok || c.Exit.Code != 7 || len(c.Calls) != 1 || c.Calls[0].Func != "crash" {
+	if !ok || c.Observed.Code != 7 || len(c.Calls) != 1 || c.Calls[0].Func != "crash" {
 		t.Fatalf("%#v", err)
 	}
 	open()

@@ -40,7 +40,7 @@ func TestSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := regexp.MustCompile(`^4 <nil>
-0 worker squarer \(pid \d+, run 1\) crashed: segmentation fault \(exit status 2\): SIGSEGV: segmentation violation at address 0x[0-9a-f]+ while running square
+0 worker squarer \(pid \d+, run 1\) crashed with a segmentation fault: address 0x[0-9a-f]+, while running square
 9 <nil>
 $`)
 	if !want.Match(out) {

@@ -41,11 +41,11 @@ func (c *console) logger(level slog.Level, color bool) *slog.Logger {
 	}))
 }
 
-// brief makes records for people: of an error with many facts it leaves the text, and it rounds durations. A log that
-// machines read would keep everything.
+// brief makes records for people: of an error with many facts it leaves the text and the call, and it rounds durations.
+// A log that machines read would keep everything.
 func brief(groups []string, a slog.Attr) slog.Attr {
 	switch {
-	case len(groups) > 0 && groups[0] == "cause" && a.Key != "error":
+	case len(groups) > 0 && groups[0] == "cause" && a.Key != "error" && groups[len(groups)-1] != "call":
 		return slog.Attr{}
 	case a.Value.Kind() == slog.KindDuration:
 		return slog.Duration(a.Key, a.Value.Duration().Round(10*time.Microsecond))

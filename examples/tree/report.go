@@ -55,9 +55,9 @@ func (c *console) report(name string, thumb Thumb, v verdict, err error) {
 
 // quote prints the beginning of what a dying worker had to say.
 func (c *console) quote(crash *child.CrashError) {
-	words := crash.Stderr
+	words := crash.Reported.Stderr
 	if words == "" {
-		words = crash.Trace
+		words = crash.Reported.Trace
 	}
 	c.block(fmt.Sprintf("The last words of %s, pid %d:", crash.Worker, crash.PID), beginning(words, 9))
 }

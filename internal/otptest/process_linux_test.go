@@ -198,10 +198,10 @@ func (r *run) observed(planned string) string {
 		return "shutdown"
 	case !ok:
 		return r.err.Error()
-	case crash.Exit.Signal == syscall.SIGKILL:
+	case crash.Observed.Signal == syscall.SIGKILL:
 		return "killed"
 	}
-	switch crash.Exit.Code {
+	switch crash.Observed.Code {
 	case exitNormal, exitNormalAsked:
 		return "normal"
 	case exitShutdown:

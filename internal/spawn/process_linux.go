@@ -16,16 +16,19 @@ type Process struct {
 	conn syscall.RawConn // the way to its number that is safe against Close
 	done chan struct{}
 
+	shared int64 // bytes of this program's memory that may count as the worker's
+
 	mu    sync.Mutex // held while signalling the group, and while reaping
 	state State      // written before done is closed
 }
 
 // newProcess takes over a process that has just been cloned.
-func newProcess(pid, pidfd int) (*Process, error) {
+func newProcess(pid, pidfd int, shared int64) (*Process, error) {
 	p, err := wrap(pid, pidfd)
 	if err != nil {
 		return nil, &Error{OpWatch, err}
 	}
+	p.shared = shared
 	go p.wait()
 	return p, nil
 }

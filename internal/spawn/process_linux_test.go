@@ -65,8 +65,31 @@ func TestUsage(t *testing.T) {
 	if cpu := s.User + s.System; cpu <= 0 || cpu > limit {
 		t.Errorf("processor time %v", cpu)
 	}
-	if s.MaxRSS < 100<<10 || s.MaxRSS > 1<<40 {
-		t.Errorf("resident set %d bytes", s.MaxRSS)
+}
+
+// The kernel's figure begins with this program's own size, which is not the worker's.
+func TestMaxRSSIsTheWorkersOwn(t *testing.T) {
+	checkLeaks(t)
+	const size = 64 << 20
+	ballast := make([]byte, size)
+	for i := range ballast {
+		ballast[i] = byte(i)
+	}
+	if s := end(t, start(t, sh(t, "exit 0"))); s.MaxRSS != 0 {
+		t.Errorf("a shell is said to have used %d bytes", s.MaxRSS)
+	}
+	runtime.KeepAlive(ballast)
+	own := ownPeak()
+	grown := fmt.Sprintf("x=$(head -c %d /dev/zero | tr '\\0' x); exit ${#x}", own+own/4)
+	if s := end(t, start(t, sh(t, grown))); s.MaxRSS <= own || s.MaxRSS > 8*own {
+		t.Errorf("a shell with %d bytes is said to have used %d", own+own/4, s.MaxRSS)
+	}
+	for _, test := range []struct{ peak, shared, want int64 }{
+		{0, 0, 0}, {100 << 20, 100 << 20, 0}, {105 << 20, 100 << 20, 0}, {200 << 20, 100 << 20, 200 << 20}, {8 << 20, 0, 8 << 20},
+	} {
+		if got := ownOf(test.peak, test.shared); got != test.want {
+			t.Errorf("%d of which %d shared: %d, want %d", test.peak, test.shared, got, test.want)
+		}
 	}
 }
 
@@ -240,7 +263,7 @@ func TestUnwatchableProcessIsKilled(t *testing.T) {
 	expectLine(t, lines, "ready")
 	must(t, unix.Close(pidfd))
 	var e *Error
-	if _, err := newProcess(pid, -1); !errors.As(err, &e) || e.Op != OpWatch {
+	if _, err := newProcess(pid, -1, 0); !errors.As(err, &e) || e.Op != OpWatch {
 		t.Errorf("error %v", err)
 	}
 	if _, err := io.ReadAll(lines); err != nil {

@@ -55,9 +55,10 @@ type State struct {
 	Core   bool           // whether a core dump was written, if Signaled
 	User   time.Duration  // processor time in user mode
 	System time.Duration  // processor time in the kernel
-	// MaxRSS is the largest resident set in bytes. The kernel counts the
-	// memory that the worker shared with this program between clone and
-	// exec, so the figure is never below this program's own at that time.
+	// MaxRSS is the largest resident set in bytes, or 0 when it is not known.
+	// The kernel counts the memory that the worker shared with this program
+	// between clone and exec, so only a figure clearly above this program's
+	// own at that time says something about the worker.
 	MaxRSS int64
 }
 

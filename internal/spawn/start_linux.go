@@ -31,12 +31,16 @@ func Start(c Command) (*Process, error) {
 		exe = c.Exe
 	}
 	var pid, pidfd int
-	onCloneThread(func() { pid, pidfd, err = forkExec(exe, files, c) })
+	var shared int64
+	onCloneThread(func() {
+		pid, pidfd, err = forkExec(exe, files, c)
+		shared = ownPeak() // after the exec, so not below what the worker has shared with us until then
+	})
 	runtime.KeepAlive(c)
 	if err != nil {
 		return nil, c.startError(err)
 	}
-	return newProcess(pid, pidfd)
+	return newProcess(pid, pidfd, shared)
 }
 
 func (c Command) check() error {

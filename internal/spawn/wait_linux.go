@@ -51,6 +51,7 @@ func (p *Process) reap() {
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
 	}
 	p.conn.Control(func(fd uintptr) { p.state = collect(int(fd)) })
+	p.state.MaxRSS = ownOf(p.state.MaxRSS, p.shared)
 	p.file.Close()
 }
 
@@ -80,6 +81,24 @@ func collect(pidfd int) State {
 	s.System = time.Duration(usage.Stime.Nano())
 	s.MaxRSS = int64(usage.Maxrss) * 1024 //nolint:unconvert // 32 bits wide on some machines
 	return s
+}
+
+// ownPeak is the largest resident set of this program so far, in bytes.
+func ownPeak() int64 {
+	var usage unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage) // fails for a bad argument only
+	return int64(usage.Maxrss) * 1024            //nolint:unconvert // 32 bits wide on some machines
+}
+
+// ownOf is the largest resident set of a worker, out of what the kernel says,
+// which is at least what it shared with us before its exec. The kernel's counts
+// are approximate (percpu_counter): both are of the same memory but read at
+// different times, so that a small difference says nothing. 0: not known.
+func ownOf(peak, shared int64) int64 {
+	if peak <= shared+shared/16+1<<20 {
+		return 0
+	}
+	return peak
 }
 
 // ending is what waitid(2) tells about a dead child. A pid of zero means that
