@@ -35,6 +35,7 @@ type worker struct {
 	marker  *statuspage.Marker
 	setup   wire.Setup
 	state   any
+	opened  chan struct{}    // closed when state is there, or has failed
 	exit    func(status int) // os.Exit, or what stands for it where a worker is tried out in process; does not return
 
 	mu       sync.Mutex
@@ -69,7 +70,7 @@ func serveParent() error {
 }
 
 func newWorker(files descriptors, exit func(status int)) (w *worker, err error) {
-	w = &worker{exit: exit, running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
+	w = &worker{exit: exit, opened: make(chan struct{}), running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
 	if w.marker, err = statuspage.Open(files.status); err != nil {
 		return nil, err
@@ -152,6 +153,7 @@ func (w *worker) agree() error {
 
 // open opens the state and reports the outcome.
 func (w *worker) open() error {
+	defer close(w.opened)
 	state, failed := w.openState()
 	if failed == nil {
 		w.state = state
@@ -223,6 +225,7 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 // ladder bounds it.
 func (w *worker) shutdown() {
 	signal.Reset(syscall.SIGTERM)
+	<-w.opened // a state that is only half open cannot be closed
 	w.mu.Lock()
 	for len(w.running) > 0 {
 		w.idle.Wait()
@@ -239,7 +242,7 @@ func (w *worker) shutdown() {
 }
 
 func (w *worker) closeState() error {
-	if w.setup.State == "" {
+	if w.state == nil {
 		return nil
 	}
 	t, _ := states.get([]byte(w.setup.State))
@@ -252,10 +255,14 @@ func (w *worker) closeState() error {
 func (w *worker) serve(calls *os.File) error {
 	slots := make(chan struct{}, w.setup.Concurrency)
 	r := wire.NewReader(calls, w.setup.Limit)
+	last := uint64(0)
 	for {
 		f, err := r.Next()
 		if err == nil {
 			err = f.Check(wire.Calls, wire.ToWorker)
+		}
+		if err == nil && f.ID <= last {
+			err = fmt.Errorf("call %d after call %d", f.ID, last)
 		}
 		if errors.Is(err, io.EOF) {
 			w.orphaned()
@@ -263,6 +270,7 @@ func (w *worker) serve(calls *os.File) error {
 		if err != nil {
 			return fmt.Errorf("the parent broke the protocol: %w", err)
 		}
+		last = f.ID
 		if w.setup.Concurrency == 1 {
 			w.handle(f.ID, f.Body)
 			continue
@@ -289,9 +297,15 @@ func (w *worker) accept(id uint64, body []byte) (run func()) {
 		return refuse(err)
 	}
 	f, known := functions.get(call.Func)
-	if !known {
+	switch {
+	case !known:
+		err = fmt.Errorf("this binary does not define the function %q", call.Func)
+	case f.state != "" && f.state != w.setup.State:
+		err = fmt.Errorf("the function %q works on the state %q, this worker has %q", f.name, f.state, w.setup.State)
+	}
+	if err != nil {
 		done()
-		return refuse(fmt.Errorf("this binary does not define the function %q", call.Func))
+		return refuse(err)
 	}
 	return func() {
 		defer done()
