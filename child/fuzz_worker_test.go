@@ -108,7 +108,7 @@ func must(t testing.TB, err error) {
 func (h *hostileWorker) begin(cfg *Config, ch *channels) {
 	proc, err := corpse()
 	must(h.t, err)
-	h.run = &run{cfg: cfg, n: 1, proc: proc, calls: newCalls(cfg.Concurrency + cfg.Ahead), broken: make(chan error, 4)}
+	h.run = &run{cfg: cfg, n: 1, proc: proc, hold: &hold{proc: proc}, calls: newCalls(cfg.Concurrency + cfg.Ahead), broken: make(chan error, 4)}
 	must(h.t, h.run.attach(ch))
 }
 
