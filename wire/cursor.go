@@ -10,9 +10,10 @@ import (
 // cursor takes the items of a body one after the other. Its first error sticks and empties it; the accessors then
 // return zero values, so that a parser asks once, at its end.
 type cursor struct {
-	rest []byte // what has not been taken yet
-	size int    // of the whole body
-	err  error
+	rest  []byte // what has not been taken yet
+	size  int    // of the whole body
+	again bool   // all of it has been found valid before
+	err   error
 }
 
 func newCursor(body []byte) cursor { return cursor{rest: body, size: len(body)} }
