@@ -65,7 +65,7 @@ func (c *control) take(f wire.Frame) error {
 	case wire.KindLog:
 		record, err := wire.ParseLog(f.Body)
 		if err == nil {
-			c.logs.record(record)
+			c.logs.record(record, len(f.Body))
 		}
 		return err
 	case wire.KindPong:

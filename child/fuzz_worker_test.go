@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -319,3 +321,51 @@ var workerBodies = sync.OnceValue(func() map[wire.Kind][][]byte {
 	})
 	return bodies
 })
+
+// What a worker logs faster than its records are taken is dropped by size too:
+// a few hundred records of the largest kind would be a few hundred megabytes.
+func TestLargeRecordsForASlowLogger(t *testing.T) {
+	gate := make(chan struct{})
+	l := newLogs(slog.New(blocked{gate: gate}))
+	text := strings.Repeat("x", wire.MaxAttrText)
+	var attrs []slog.Attr
+	for range wire.MaxAttrs {
+		attrs = append(attrs, slog.String("k", text))
+	}
+	body := wire.Log{Message: "large", Attrs: attrs}.Append(nil)
+	before := heap()
+	for range logQueue + 50 {
+		record, err := wire.ParseLog(body)
+		must(t, err)
+		l.record(record, len(body))
+	}
+	grown := int64(heap()) - int64(before)
+	t.Logf("%d records of %d KiB: the heap has grown by %d KiB", logQueue+50, len(body)>>10, grown>>10)
+	if grown > 4*logBytes {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	if n := l.dropped.Load(); n < logQueue-10 {
+		t.Errorf("%d records were dropped", n)
+	}
+	close(gate)
+	l.close()
+	await(t, "the end of the logger", l.done)
+	if n := l.held.Load(); n != 0 {
+		t.Errorf("%d bytes are still held", n)
+	}
+}
+
+// blocked is a slog.Handler that waits for its gate.
+type blocked struct {
+	discards
+	gate chan struct{}
+}
+
+func (b blocked) Handle(context.Context, slog.Record) error { <-b.gate; return nil }
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -17,15 +17,26 @@ import (
 // up: what it does not take in time is dropped and counted.
 type logs struct {
 	log     *slog.Logger
-	queue   chan slog.Record
+	queue   chan logged
+	held    atomic.Int64 // bytes, as they came, of what is in the queue
 	dropped atomic.Uint64
 	done    chan struct{} // closed when pump has ended
 }
 
-const logQueue = 256 // records
+// What waits for a slow logger: so many records, of so many bytes in all.
+const (
+	logQueue = 256
+	logBytes = 2 << 20
+)
+
+// logged is a record on its way to the logger.
+type logged struct {
+	slog.Record
+	size int // bytes it came in, 0 for our own
+}
 
 func newLogs(log *slog.Logger) *logs {
-	l := &logs{log: log, queue: make(chan slog.Record, logQueue), done: make(chan struct{})}
+	l := &logs{log: log, queue: make(chan logged, logQueue), done: make(chan struct{})}
 	go l.pump()
 	return l
 }
@@ -40,8 +51,9 @@ func (l *logs) pump() {
 			reported = time.Now()
 		}
 		if h := l.log.Handler(); h.Enabled(context.Background(), r.Level) {
-			_ = h.Handle(context.Background(), r) // there is nobody to tell
+			_ = h.Handle(context.Background(), r.Record) // there is nobody to tell
 		}
+		l.held.Add(-int64(r.size))
 	}
 }
 
@@ -51,30 +63,34 @@ func (l *logs) reportDropped() {
 	}
 }
 
-// record takes one of the worker's own slog records.
-func (l *logs) record(w wire.Log) {
+// record takes one of the worker's own slog records, which came in so many bytes.
+func (l *logs) record(w wire.Log, size int) {
 	r := slog.NewRecord(w.Time, w.Level, w.Message, 0)
 	r.AddAttrs(w.Attrs...)
 	if w.Source != "" {
 		r.AddAttrs(slog.String(slog.SourceKey, w.Source))
 	}
 	l.dropped.Add(w.Dropped)
-	l.put(r)
+	l.put(logged{r, size})
 }
 
 // note tells what happens to the worker.
 func (l *logs) note(message string, attrs ...slog.Attr) {
 	r := slog.NewRecord(time.Now(), slog.LevelDebug, message, 0)
 	r.AddAttrs(attrs...)
-	l.put(r)
+	l.put(logged{r, 0})
 }
 
-func (l *logs) put(r slog.Record) {
-	select {
-	case l.queue <- r:
-	default:
-		l.dropped.Add(1)
+func (l *logs) put(r logged) {
+	if l.held.Add(int64(r.size)) <= logBytes {
+		select {
+		case l.queue <- r:
+			return
+		default:
+		}
 	}
+	l.held.Add(-int64(r.size))
+	l.dropped.Add(1)
 }
 
 // close ends, and waits for a moment at most until the logger has taken what is
@@ -116,7 +132,7 @@ func (l *logs) errLine(page *statuspage.Page) func(line []byte, truncated bool) 
 	return func(line []byte, truncated bool) {
 		suspicious = suspicious || beginsReport(string(line))
 		if suspicious && !dying {
-			dying = page.CrashText() != nil
+			dying = page.Crashed()
 		}
 		level := slog.LevelWarn
 		if dying {

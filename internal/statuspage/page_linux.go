@@ -95,6 +95,14 @@ func (p *Page) CrashText() []byte {
 	return bytes.Clone(text) // usually much shorter than what was read
 }
 
+// Crashed reports whether the worker's runtime has begun to print what
+// CrashText will return; false after Close.
+func (p *Page) Crashed() bool {
+	var first [1]byte
+	n, _ := p.file.ReadAt(first[:], crashAt)
+	return n == 1 && first[0] != 0
+}
+
 // Close gives the page up. It may be called more than once.
 func (p *Page) Close() error {
 	p.mu.Lock()

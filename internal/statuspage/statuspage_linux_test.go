@@ -175,8 +175,8 @@ func TestCrashTextOfRealCrashes(t *testing.T) {
 			if test.want == nil && text != "" {
 				t.Errorf("%v: crash text %q", state, text)
 			}
-			if p.Started() != 7 {
-				t.Errorf("started %d", p.Started())
+			if p.Started() != 7 || p.Crashed() != (test.want != nil) {
+				t.Errorf("started %d, crashed: %v", p.Started(), p.Crashed())
 			}
 			if len(text) < Size-crashAt && !strings.HasSuffix(stderr, text) {
 				t.Errorf("the crash text is not the end of standard error:\n%s\n%s", text, stderr)

@@ -19,6 +19,9 @@ func (*Page) Started() uint64 { return 0 }
 // CrashText returns nil.
 func (*Page) CrashText() []byte { return nil }
 
+// Crashed returns false.
+func (*Page) Crashed() bool { return false }
+
 // Close does nothing.
 func (*Page) Close() error { return nil }
 
