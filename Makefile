@@ -92,6 +92,17 @@ otp: ## compare with Erlang/OTP on random scenarios (SEED, SCENARIOS, PROCESSES)
 	cd tree && ../out/otp/tree.test -test.run '^TestOTP$$' -corpus ../out/otp/all; \
 	cd ../internal/otptest && ../../out/otp/processes.test -test.run '^TestOTPProcesses$$' -corpus ../../out/otp/some
 
+# Workers that crash, hang, lie and are killed, while callers call them; a
+# checker of its own reads what both sides have written down.
+FAULTS  ?= 5000
+CALLS   ?= 50000
+WORKERS ?= 8
+CALLERS ?= 64
+
+.PHONY: soak
+soak: ## inject faults under load and check every call (SEED, FAULTS, CALLS, WORKERS, CALLERS)
+	$(GO) run ./internal/soak -seed '$(SEED)' -faults $(FAULTS) -calls $(CALLS) -workers $(WORKERS) -callers $(CALLERS)
+
 .PHONY: vuln
 vuln: ## look for known vulnerabilities (needs the network)
 	$(TOOL) govulncheck ./...

@@ -1,0 +1,56 @@
+//go:build linux && cgo
+
+package main
+
+/*
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+// An address above page zero: Go makes a panic, not a crash, of the others.
+static void writeTo(unsigned long address) { *(volatile int *)address = 1; }
+
+static int deeperC(volatile int n) {
+	volatile char room[4096];
+	room[0] = (char)n;
+	return n < 0 ? 0 : deeperC(n + 1) + room[0];
+}
+
+// What it may free twice is up to the allocator, and glibc notices.
+static void freeTwice(void *volatile p) { free(p); free(p); abort(); }
+
+// So is what lies behind a block: its allocator's own notes.
+static void writeBehind(void) {
+	char *volatile a = malloc(1100), *volatile b = malloc(1100);
+	memset(a, 0xff, 1100 + 32);
+	free(b);
+	free(a);
+	abort();
+}
+
+static void spinC(void) { for (volatile unsigned long i = 0;; i++) {} }
+
+static void lockTwice(void) {
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&m);
+	pthread_mutex_lock(&m);
+}
+*/
+import "C"
+
+// inC are the faults of C code.
+func inC() []*kind {
+	hang := func(name string, way func()) *kind {
+		return &kind{name: name, rare: true, within: patience, act: func(*execution) { way() }}
+	}
+	return []*kind{
+		dies("c-segfault", func() { C.writeTo(0xdead000) }),
+		dies("c-abort", func() { C.abort() }),
+		dies("c-stack-overflow", func() { C.deeperC(0) }),
+		dies("c-double-free", func() { C.freeTwice(C.malloc(40)) }),
+		dies("c-heap-overflow", func() { C.writeBehind() }),
+		dies("c-exit", func() { C.exit(0) }),
+		hang("c-busy-loop", func() { C.spinC() }),
+		hang("c-deadlock", func() { C.lockTwice() }),
+	}
+}

@@ -1,0 +1,193 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/soak/ledger"
+)
+
+// attempt is one attempt of a call, before and while it is made.
+type attempt struct {
+	soak   *soak
+	ctx    context.Context
+	cancel context.CancelFunc
+	lane   *lane
+	job    job
+	rnd    *rand.Rand
+}
+
+// call makes one call, with as many attempts as it takes.
+func (s *soak) call(n int) {
+	f := s.plan.byCall[n]
+	rnd := rand.New(rand.NewPCG(s.seed, uint64(n)))
+	to := s.choose(f, rnd)
+	if f != nil && f.kind.strike != nil {
+		s.strikes <- &strike{fault: f, lane: to, rnd: rand.New(rand.NewPCG(s.seed, rnd.Uint64()))}
+	}
+	for nth, since := 1, time.Now(); ; nth++ {
+		got := s.attempt(ledger.Attempt{Call: n, Nth: nth}, f, to, rnd)
+		if s.again(f, got, rnd, since) {
+			time.Sleep(time.Duration(min(nth, 20)) * time.Millisecond / 2)
+			continue
+		}
+		s.write(ledger.Line{Event: ledger.End, Attempt: ledger.Attempt{Call: n, Nth: nth}, Outcome: got})
+		return
+	}
+}
+
+// choose draws the lane: half of the calls go to the pool, few to the spare worker.
+func (s *soak) choose(f *fault, rnd *rand.Rand) *lane {
+	for {
+		l := s.lanes.all[0]
+		if rnd.IntN(2) == 0 {
+			l = s.lanes.all[rnd.IntN(len(s.lanes.all))]
+		}
+		if l.spare && (f == nil || f.kind.lanes == nil) && rnd.IntN(10) > 0 {
+			continue
+		}
+		if f == nil || f.kind.lanes == nil || f.kind.lanes(l) {
+			return l
+		}
+	}
+}
+
+// worthwhile is how long a call is tried that no worker starts.
+const worthwhile = 60 * time.Second
+
+// again decides whether a call is tried once more: one that was not started, one
+// that still carries its fault, and every other one whose worker died.
+func (s *soak) again(f *fault, got ledger.Outcome, rnd *rand.Rand, since time.Time) bool {
+	switch {
+	case time.Since(since) > worthwhile:
+		return false
+	case got == ledger.NotStarted, s.carried(f):
+		return true
+	case got == ledger.Crash, got == ledger.Interrupted, got == ledger.BadAnswer:
+		return rnd.IntN(2) == 0
+	}
+	return false
+}
+
+// carried reports whether the fault is the call's to make, and has not happened yet.
+func (s *soak) carried(f *fault) bool {
+	return f != nil && f.kind.strike == nil && !s.happened.Get(f.index)
+}
+
+// attempt makes one attempt and writes what came of it.
+func (s *soak) attempt(a ledger.Attempt, f *fault, to *lane, rnd *rand.Rand) ledger.Outcome {
+	token := ledger.TokenOf(s.seed, a)
+	try := &attempt{soak: s, lane: to, rnd: rnd, job: job{
+		Call: a.Call, Nth: a.Nth, Token: uint64(token), Random: rnd.Uint64(), Load: make([]byte, size(rnd)), Want: size(rnd),
+	}}
+	try.ctx, try.cancel = context.WithCancel(context.Background())
+	defer func() { try.cancel() }()
+	switch {
+	case f != nil && f.kind.strike != nil && a.Nth == 1: // it should be running when the strike comes
+		try.job.Linger = time.Duration(rnd.Int64N(int64(2 * time.Millisecond)))
+	case s.carried(f):
+		try.carry(f)
+	}
+	token.Fill(try.job.Load)
+	s.write(ledger.Line{Event: ledger.Sent, Attempt: a, Token: token})
+	out, err := work.Call(try.ctx, to.caller, try.job)
+	l := report(err, to, f)
+	l.Event, l.Attempt, l.Token = ledger.Got, a, out.token
+	if l.Outcome == ledger.Unexpected {
+		s.complain("call %d, attempt %d, on %s: %v", a.Call, a.Nth, to.name, err)
+	}
+	s.write(l)
+	s.moved.Add(1)
+	return l.Outcome
+}
+
+// carry puts the fault into the call.
+func (a *attempt) carry(f *fault) {
+	if f.kind.within > 0 {
+		a.ctx, a.cancel = context.WithTimeout(a.ctx, f.kind.within)
+	}
+	if f.kind.act != nil {
+		a.job.Kind, a.job.Fault = f.kind.name, f.index
+		return
+	}
+	if err := a.soak.happened.Set(f.index); err != nil {
+		a.soak.complain("fault %d: %v", f.index, err)
+	}
+	f.kind.call(a)
+}
+
+// size draws the size of an input or output: mostly small, some beyond what is
+// copied, few beyond what a pipe holds.
+func size(rnd *rand.Rand) int {
+	switch n := rnd.IntN(1000); {
+	case n < 900:
+		return rnd.IntN(200)
+	case n < 995:
+		return rnd.IntN(20 << 10)
+	}
+	return rnd.IntN(300 << 10)
+}
+
+// report puts an error into the ledger's words.
+func report(err error, to *lane, f *fault) ledger.Line {
+	if err == nil {
+		return ledger.Line{Outcome: ledger.OK}
+	}
+	if crash, ok := errors.AsType[*child.CrashError](err); ok && !errors.Is(err, child.ErrNotStarted) {
+		return ledger.Line{
+			Outcome: ledger.Crash, Cause: causeWord(crash.Exit.Cause), PID: crash.PID, Width: to.width,
+			Worker: fmt.Sprintf("%s/%d", strings.ReplaceAll(crash.Worker, " ", "_"), crash.Run),
+		}
+	}
+	return ledger.Line{Outcome: outcomeOf(err, f)}
+}
+
+func outcomeOf(err error, f *fault) ledger.Outcome {
+	if errors.Is(err, child.ErrNotStarted) {
+		return ledger.NotStarted
+	}
+	if _, ok := errors.AsType[*child.InterruptedError](err); ok {
+		return ledger.Interrupted
+	}
+	if e, ok := errors.AsType[*child.RemoteError](err); ok && strings.HasPrefix(e.Message, refusal) {
+		return ledger.Refused
+	}
+	if f != nil && f.kind.name == wrongType && strings.Contains(err.Error(), "the output: ") {
+		return ledger.BadAnswer
+	}
+	return ledger.Unexpected
+}
+
+// causeWord is a cause in one word.
+func causeWord(c child.Cause) string {
+	s := strings.NewReplacer("crashed: ", "", "was killed: ", "", " ", "-", ":", "", ",", "").Replace(c.String())
+	return strings.TrimSpace(s)
+}
+
+// byCaller are the faults of callers.
+func byCaller() []*kind {
+	return []*kind{
+		{name: "caller-cancels", call: func(a *attempt) {
+			a.job.Linger = time.Duration(a.rnd.Int64N(int64(2 * time.Millisecond)))
+			leave := time.AfterFunc(time.Duration(a.rnd.Int64N(int64(3*time.Millisecond))), a.cancel)
+			cancel := a.cancel
+			a.cancel = func() { leave.Stop(); cancel() }
+		}},
+		{name: "caller-has-left", call: func(a *attempt) { a.cancel() }},
+		{name: "caller-hurries", call: func(a *attempt) {
+			a.ctx, a.cancel = context.WithTimeout(a.ctx, time.Duration(a.rnd.Int64N(int64(time.Millisecond))))
+		}},
+		{name: "caller-takes-its-time", call: func(a *attempt) { a.job.Drowsy, a.job.Want = true, 100<<10 }},
+		{name: "caller-sends-too-much", call: func(a *attempt) { a.job.Load = make([]byte, maxFrame) }},
+		{name: "large-both-ways", call: func(a *attempt) {
+			a.job.Load, a.job.Want = make([]byte, 1<<20+a.rnd.IntN(2<<20)), 1<<20+a.rnd.IntN(2<<20)
+		}},
+	}
+}

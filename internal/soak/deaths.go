@@ -1,0 +1,216 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log" //nolint:depguard // a worker that calls log.Fatal is one of the faults
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// dies makes a kind of a way to die.
+func dies(name string, way func()) *kind {
+	return &kind{name: name, act: func(*execution) { way() }}
+}
+
+// deaths are the ways in which a worker ends while it runs a call.
+func deaths() []*kind {
+	return []*kind{
+		dies("panic", func() { panic("no such colour") }),
+		dies("panic-of-goroutine", func() { elsewhere(func() { panic("from another goroutine\nand more") }) }),
+		dies("panic-nil-pointer", func() { *nilPointer() = 1 }),
+		dies("fatal-nil-elsewhere", func() { elsewhere(func() { *nilPointer() = 1 }) }),
+		dies("fatal-map-writes", mapWrites),
+		dies("fatal-unlock", func() { new(sync.Mutex).Unlock() }),
+		dies("fatal-stack-overflow", func() { debug.SetMaxStack(1 << 20); deeper(0) }),
+		dies("fatal-wild-pointer", wildPointer),
+		dies("fatal-out-of-memory", outOfMemory),
+		dies("goexit", runtime.Goexit),
+		dies("exit-0", func() { os.Exit(0) }),
+		dies("exit-3", func() { os.Exit(3) }),
+		dies("log-fatal", func() { log.Fatal("cannot go on") }),
+		dies("exec-another", func() { become("/bin/sh", "-c", "exit 2") }),
+		dies("signal-kill-self", func() { raise(syscall.SIGKILL) }),
+		dies("signal-abort-self", func() { raise(syscall.SIGABRT) }),
+		dies("signal-quit-self", func() { raise(syscall.SIGQUIT) }),
+		{name: "die-before-answer", act: func(x *execution) { x.answers(); raise(syscall.SIGKILL) }},
+		{name: "die-encoding", act: func(x *execution) { x.result.dies = func() { raise(syscall.SIGKILL) } }},
+		{name: "panic-encoding", act: func(x *execution) { x.result.dies = func() { panic("cannot be encoded") } }},
+		{name: "exit-mid-answer", act: exitMidAnswer},
+	}
+}
+
+// exitMidAnswer ends the process while a large answer is being written.
+func exitMidAnswer(x *execution) {
+	x.result.load = make([]byte, 6<<20)
+	x.result.token.Fill(x.result.load)
+	go func() {
+		time.Sleep(time.Duration(x.job.Random % uint64(25*time.Millisecond)))
+		_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
+	}()
+}
+
+// Calls that do not end by themselves get a deadline, and their workers time
+// enough to be innocent on a slow machine.
+const patience = 60 * time.Millisecond
+
+// hangs are the ways not to answer.
+func hangs() []*kind {
+	hang := func(name string, way func(x *execution)) *kind {
+		return &kind{name: name, rare: true, within: patience, act: way}
+	}
+	return []*kind{
+		hang("hang-until-deadline", func(x *execution) {
+			<-x.ctx.Done()
+			x.err = errors.New(refusal + "out of time")
+		}),
+		hang("hang-deaf", func(*execution) { select {} }),
+		hang("hang-busy", func(*execution) {
+			for spin := 0; ; spin++ {
+			}
+		}),
+		hang("hang-stopped", func(*execution) { raise(syscall.SIGSTOP) }),
+		hang("exec-lives-on", func(*execution) { become("/bin/sleep", "60") }),
+	}
+}
+
+// crowds are calls that make a noise, or a mess, and are answered.
+func crowds() []*kind {
+	return []*kind{
+		{name: "flood-stdout", act: func(*execution) { flood(os.Stdout) }},
+		{name: "flood-stderr", act: func(*execution) { flood(os.Stderr) }},
+		{name: "flood-log", act: func(*execution) {
+			for i := range 20_000 {
+				slog.Info("a record that nobody needs", "number", i)
+			}
+		}},
+		{name: "no-descriptors-worker", act: func(x *execution) { x.err = useUpDescriptors() }},
+		{name: "grandchild", act: func(x *execution) { x.err = leaveBehind("exec sleep 60") }},
+		{name: "grandchild-daemons", act: func(x *execution) { x.err = leaveBehind("sleep 60 & (sleep 60 &) & exit 0") }},
+		{name: "grandchild-and-exit", act: func(x *execution) {
+			x.err = leaveBehind("exec sleep 60")
+			os.Exit(1)
+		}},
+	}
+}
+
+// startFaults are what can go wrong before a worker is ready.
+var startFaults = map[string]func(context.Context) error{
+	"error":  func(context.Context) error { return errors.New("no luck today") },
+	"panic":  func(context.Context) error { panic("no luck at all") },
+	"exit":   func(context.Context) error { os.Exit(4); return nil },
+	"kill":   func(context.Context) error { raise(syscall.SIGKILL); return nil },
+	"hang":   func(context.Context) error { select {} },
+	"linger": func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil },
+}
+
+func raise(sig syscall.Signal) {
+	_ = syscall.Kill(os.Getpid(), sig)
+	select {}
+}
+
+func elsewhere(f func()) {
+	go f()
+	select {}
+}
+
+//go:noinline
+func nilPointer() *int { return nil }
+
+func wildPointer() {
+	address := uintptr(0xdead000)
+	**(**int)(unsafe.Pointer(&address)) = 1
+}
+
+//nolint:staticcheck // it has no end on purpose
+func deeper(n int) int {
+	var room [1024]byte
+	room[n%len(room)] = byte(n)
+	return deeper(n+1) + int(room[0])
+}
+
+// mapWrites goes on until the runtime notices.
+func mapWrites() {
+	m := map[int]int{}
+	for range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				m[i%8]++
+			}
+		}()
+	}
+	select {}
+}
+
+// outOfMemory asks for more than it allows itself.
+func outOfMemory() {
+	_ = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: 48 << 20, Max: 48 << 20})
+	var all [][]byte
+	for {
+		all = append(all, bytes.Repeat([]byte{1}, 8<<20))
+		if len(all) > 1<<10 {
+			os.Exit(5) // the limit does not hold here
+		}
+	}
+}
+
+// become replaces the worker by another program.
+func become(argv ...string) {
+	err := syscall.Exec(argv[0], argv, os.Environ())
+	fmt.Fprintln(os.Stderr, "soak: exec:", err)
+	os.Exit(6)
+}
+
+func flood(f *os.File) {
+	line := append(bytes.Repeat([]byte("noise "), 20), '\n')
+	block := bytes.Repeat(line, 500)
+	for range 40 { // 2.4 MiB
+		if _, err := f.Write(block); err != nil {
+			return
+		}
+	}
+}
+
+// useUpDescriptors opens files until it gets no more, and closes them again.
+func useUpDescriptors() error {
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		return err
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: old.Max}); err != nil {
+		return err
+	}
+	var open []int
+	for {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			break
+		}
+		open = append(open, fd)
+	}
+	time.Sleep(time.Millisecond)
+	for _, fd := range open {
+		unix.Close(fd)
+	}
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+}
+
+// leaveBehind starts a program that keeps stdout and stderr, and forgets it.
+func leaveBehind(script string) error {
+	cmd := exec.Command("/bin/sh", "-c", script)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Start()
+}

@@ -1,0 +1,125 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/binary"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// The worker's descriptors, as docs/wire.md has them.
+const (
+	fdControl = 3
+	fdAnswers = 5
+	fdStatus  = 6
+)
+
+// badFrames are what a worker sends that no worker may send. They are made by
+// workers that run one call at a time, so that the id of the call is known, and
+// whoever has made one does not go on to the next call.
+func badFrames() []*kind {
+	bad := func(name string, f func(x *execution)) *kind {
+		return &kind{name: name, lanes: narrow, act: f}
+	}
+	fatal := func(name string, f func(x *execution)) *kind { // the parent must not let it live
+		return bad(name, func(x *execution) { f(x); select {} })
+	}
+	brief := func(name string, f func(x *execution)) *kind { // the parent may let it live
+		return bad(name, func(x *execution) { f(x); time.Sleep(5 * time.Millisecond); os.Exit(3) })
+	}
+	return []*kind{
+		bad("answer-cut-off", func(x *execution) {
+			x.answers()
+			frame := x.answer()
+			send(fdAnswers, frame[:x.job.Random%uint64(len(frame))])
+			raise(syscall.SIGKILL)
+		}),
+		bad("die-after-answer", func(x *execution) {
+			x.answers()
+			send(fdAnswers, x.answer())
+			raise(syscall.SIGKILL)
+		}),
+		brief("answer-twice", func(x *execution) {
+			x.answers()
+			send(fdAnswers, append(x.answer(), x.answer()...))
+		}),
+		brief("answer-invented", func(x *execution) {
+			send(fdAnswers, wire.AppendFrame(nil, wire.KindAnswer, callID()+1<<40, []byte{7}))
+		}),
+		brief(wrongType, func(x *execution) {
+			x.answers()
+			send(fdAnswers, wire.AppendFrame(nil, wire.KindAnswer, callID(), []byte{0x61, 'x'}))
+		}),
+		fatal("frame-garbage", func(x *execution) { send(fdAnswers, []byte("HTTP/1.1 200 OK\r\n\r\n")) }),
+		fatal("frame-random", func(x *execution) { send(fdAnswers, noise(x.job.Random)) }),
+		fatal("frame-huge", func(x *execution) {
+			frame := wire.Begin(nil, wire.KindAnswer, callID())
+			binary.BigEndian.PutUint32(frame[4:], 1<<32-1)
+			send(fdAnswers, frame)
+		}),
+		fatal("frame-a-call", func(x *execution) { send(fdAnswers, wire.AppendFrame(nil, wire.KindCall, callID(), []byte{1})) }),
+		fatal("frame-bad-error", func(x *execution) { send(fdAnswers, wire.AppendFrame(nil, wire.KindError, callID(), []byte{1})) }),
+		fatal("control-garbage", func(x *execution) { send(fdControl, []byte("GET / HTTP/1.1\r\n\r\n")) }),
+		fatal("control-ready-again", func(x *execution) {
+			send(fdControl, wire.AppendFrame(nil, wire.KindReady, 0, []byte{0x80}))
+		}),
+		{name: "channel-closed", rare: true, lanes: narrow, act: func(*execution) {
+			_ = syscall.Close(fdAnswers)
+			select {}
+		}},
+	}
+}
+
+// wrongType is the kind whose calls may be told that the answer makes no sense.
+const wrongType = "answer-wrong-type"
+
+// callID is the id of the call that runs: the highest one that the worker has
+// noted on its status page.
+func callID() uint64 {
+	var b [8]byte
+	if _, err := syscall.Pread(fdStatus, b[:], 0); err != nil {
+		panic(err)
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// answer is the frame that answers the call.
+func (x *execution) answer() []byte {
+	codec, err := wire.CodecFor[result]()
+	if err != nil {
+		panic(err)
+	}
+	body, err := codec.Append(nil, x.result)
+	if err != nil {
+		panic(err)
+	}
+	return wire.AppendFrame(nil, wire.KindAnswer, callID(), body)
+}
+
+// noise is bytes that begin as no frame does.
+func noise(random uint64) []byte {
+	b := make([]byte, 16+random%200)
+	for i := range b {
+		random = random*6364136223846793005 + 1442695040888963407
+		b[i] = byte(random >> 56)
+	}
+	b[0] = 0
+	return b
+}
+
+func send(fd int, b []byte) {
+	for len(b) > 0 {
+		n, err := syscall.Write(fd, b)
+		if err == syscall.EINTR || err == syscall.EAGAIN {
+			continue
+		}
+		if err != nil {
+			os.Exit(7)
+		}
+		b = b[n:]
+	}
+}

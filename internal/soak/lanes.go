@@ -1,0 +1,146 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/pool"
+	"github.com/verdigris-go/verdigris/strategy"
+	"github.com/verdigris-go/verdigris/tree"
+)
+
+// lane is where calls go: a pool, or one worker.
+type lane struct {
+	name   string
+	width  int // how many calls one of its workers runs at once
+	caller child.Caller
+	killer tree.Killer
+	stats  func() []child.Stats
+	under  *tree.Supervisor // its supervisor
+	branch string           // the child of the root that it belongs to
+	spare  bool             // it has little to do
+}
+
+// lanes are all of them, under one root.
+type lanes struct {
+	root *tree.Supervisor
+	all  []*lane // the pool first, the spare one last
+	logs *counter
+}
+
+// maxFrame is the most that a call may carry.
+const maxFrame = 8 << 20
+
+// The faults are meant to happen: restarts without end, and soon.
+var (
+	unlimited = strategy.Intensity{Restarts: 1 << 40, Period: time.Second}
+	backoff   = strategy.Backoff{Initial: 2 * time.Millisecond, Max: 10 * time.Millisecond}
+)
+
+// profile is a way in which a single worker is set up.
+type profile struct {
+	name string
+	set  func(*child.Config)
+}
+
+// profiles are taken in turn.
+var profiles = []profile{
+	{"ahead", func(*child.Config) {}},
+	{"wide", func(c *child.Config) { c.Concurrency = 4 }},
+	{"hasty", func(c *child.Config) { c.Ahead, c.CallTimeout, c.OnCancel = -1, 150*time.Millisecond, child.Kill }},
+	{"alone", func(c *child.Config) { c.Ahead = -1 }},
+}
+
+// spare has no time for a start that hangs.
+var spare = profile{"spare", func(c *child.Config) { c.StartTimeout = 300 * time.Millisecond }}
+
+// newLanes makes the tree: half of the workers in a pool, the others two by two
+// under supervisors of every strategy, and one more that has little to do.
+func newLanes(dir, nonce string, workers int) (*lanes, error) {
+	ls := &lanes{logs: &counter{}}
+	base := child.Config{
+		Env:         []string{nonce, "PATH", "TMPDIR=" + filepath.Join(dir, tmpDir)},
+		Dir:         filepath.Join(dir, cwdDir),
+		CallTimeout: 10 * time.Second,
+		Grace:       patience,
+		MaxFrame:    maxFrame,
+		Logger:      slog.New(ls.logs),
+		Stop:        child.Stop{Drain: 300 * time.Millisecond, Close: 100 * time.Millisecond, Term: 100 * time.Millisecond},
+	}
+	many := workers / 2
+	children := []tree.Child{ls.pool(dir, base, many)}
+	for n := 0; n < workers-many; n += 2 {
+		c, err := ls.group(dir, base, n, min(2, workers-many-n))
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, c)
+	}
+	last, err := ls.branch("spare", strategy.OneForOne, ls.single(dir, base, spare, 0))
+	if err != nil {
+		return nil, err
+	}
+	ls.all[len(ls.all)-1].spare = true
+	ls.root, err = tree.New(tree.Spec{Intensity: unlimited, Children: append(children, last)})
+	return ls, err
+}
+
+func (ls *lanes) pool(dir string, cfg child.Config, size int) tree.Child {
+	cfg.Name, cfg.Setup = "pool", workers.With(home{dir, "pool", 1})
+	p := pool.New(pool.Config{Size: size, Queue: 1 << 16, Worker: cfg, Intensity: unlimited, Backoff: backoff})
+	ls.all = append(ls.all, &lane{
+		name: "pool", width: 1, caller: p, killer: p, branch: "pool",
+		stats: func() []child.Stats { return p.Stats().Workers },
+	})
+	return tree.Child{ID: "pool", Service: p}
+}
+
+// group makes a supervisor of some workers, beginning with the nth.
+func (ls *lanes) group(dir string, cfg child.Config, n, size int) (tree.Child, error) {
+	var members []tree.Child
+	for i := range size {
+		members = append(members, ls.single(dir, cfg, profiles[(n+i)%len(profiles)], n+i))
+	}
+	how := []strategy.Strategy{strategy.OneForOne, strategy.RestForOne, strategy.OneForAll}
+	return ls.branch(fmt.Sprint("group-", n/2), how[n/2%len(how)], members...)
+}
+
+func (ls *lanes) single(dir string, cfg child.Config, p profile, n int) tree.Child {
+	cfg.Name, cfg.Concurrency = fmt.Sprint(p.name, "-", n), 1
+	p.set(&cfg)
+	cfg.Setup = workers.With(home{dir, cfg.Name, cfg.Concurrency})
+	w := child.New(cfg)
+	ls.all = append(ls.all, &lane{
+		name: cfg.Name, width: cfg.Concurrency, caller: w, killer: w,
+		stats: func() []child.Stats { return []child.Stats{w.Stats()} },
+	})
+	return tree.Child{ID: cfg.Name, Service: w, Backoff: backoff, Shutdown: tree.After(time.Second)}
+}
+
+// branch puts the last lanes under a supervisor of their own.
+func (ls *lanes) branch(name string, how strategy.Strategy, members ...tree.Child) (tree.Child, error) {
+	sup, err := tree.New(tree.Spec{Name: name, Strategy: how, Intensity: unlimited, Children: members})
+	for _, l := range ls.all[len(ls.all)-len(members):] {
+		l.under, l.branch = sup, name
+	}
+	return tree.Child{ID: name, Service: sup}, err
+}
+
+// counter is a log handler that only counts.
+type counter struct{ records atomic.Int64 }
+
+func (c *counter) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (c *counter) WithAttrs([]slog.Attr) slog.Handler               { return c }
+func (c *counter) WithGroup(string) slog.Handler                    { return c }
+
+func (c *counter) Handle(context.Context, slog.Record) error {
+	c.records.Add(1)
+	return nil
+}

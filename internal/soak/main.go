@@ -1,0 +1,34 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/verdigris-go/verdigris/child"
+)
+
+func main() {
+	child.Init() // in a worker process, this never returns
+	var o options
+	flag.IntVar(&o.calls, "calls", 50_000, "how many calls are made")
+	flag.IntVar(&o.faults, "faults", 5_000, "how many of them meet a fault")
+	flag.IntVar(&o.workers, "workers", 8, "how many workers take them, at least 2")
+	flag.IntVar(&o.callers, "callers", 64, "how many callers call at once")
+	flag.Uint64Var(&o.seed, "seed", 1, "what the plan of the faults is made from")
+	flag.BoolVar(&o.keep, "keep", false, "keep the ledgers, and say where they are")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	good, err := run(o, os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+	}
+	if err != nil || !good {
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,210 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/soak/check"
+	"github.com/verdigris-go/verdigris/internal/soak/ledger"
+)
+
+// options are what the user has asked for.
+type options struct {
+	calls, faults, workers, callers int
+	seed                            uint64
+	keep                            bool
+}
+
+// soak is one that runs. What is not atomic is set before it begins.
+type soak struct {
+	opts     options
+	seed     uint64
+	dir      string
+	nonce    string // NAME=value in every worker's environment
+	plan     *plan
+	book     ledger.File
+	happened ledger.Happened
+	lanes    *lanes
+	strikes  chan *strike
+	ordering sync.Mutex // held by a strike that stands in the way of others like it
+	stderr   io.Writer
+	began    time.Time
+
+	next       atomic.Int64 // call
+	moved      atomic.Int64 // outcomes, strikes, steps of the end
+	complaints atomic.Int64
+}
+
+// The folders below the soak's own that have to be empty at its end.
+const (
+	tmpDir    = "tmp"
+	cwdDir    = "cwd"
+	ordersDir = "orders"
+)
+
+// run runs a soak and reports whether all is well.
+func run(o options, stdout, stderr io.Writer) (good bool, err error) {
+	if o.workers < 2 || o.callers < 1 || o.calls < 1 {
+		return false, fmt.Errorf("%d workers, %d callers, %d calls: at least 2, 1 and 1 are needed", o.workers, o.callers, o.calls)
+	}
+	kinds := allKinds()
+	p, err := newPlan(o.seed, o.calls, o.faults, kinds)
+	if err != nil {
+		return false, err
+	}
+	s, err := prepare(o, p, stderr)
+	if err != nil {
+		return false, err
+	}
+	fmt.Fprintf(stdout, "soak: calls=%d faults=%d workers=%d callers=%d seed=%d kinds=%d plan=%016x\n",
+		o.calls, o.faults, o.workers, o.callers, o.seed, len(kinds), p.digest)
+	good, err = s.run(stdout)
+	if good && err == nil && !o.keep {
+		return true, os.RemoveAll(s.dir)
+	}
+	fmt.Fprintln(stderr, "soak: the ledgers are in", s.dir)
+	return good, err
+}
+
+// prepare makes the folders and the ledgers.
+func prepare(o options, p *plan, stderr io.Writer) (s *soak, err error) {
+	s = &soak{opts: o, seed: o.seed, plan: p, stderr: stderr, began: time.Now(), strikes: make(chan *strike, o.faults)}
+	if s.dir, err = os.MkdirTemp("", "verdigris-soak-"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{tmpDir, cwdDir, ordersDir} {
+		if err := os.Mkdir(filepath.Join(s.dir, name), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	s.nonce = "SOAK_NONCE=" + hex.EncodeToString(random[:])
+	if s.lanes, err = newLanes(s.dir, s.nonce, o.workers); err != nil {
+		return nil, err
+	}
+	return s, p.write(s.dir)
+}
+
+// run is the soak itself.
+func (s *soak) run(stdout io.Writer) (good bool, err error) {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil { // or every crash leaves a file
+		return false, err
+	}
+	if _, err := child.Once(context.Background(), child.Config{}, nothing, true); err != nil { // what is made once is there now
+		return false, err
+	}
+	ground := check.NewGround(s.nonce, filepath.Join(s.dir, tmpDir), filepath.Join(s.dir, cwdDir), filepath.Join(s.dir, ordersDir))
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch(done) })
+	err = s.load()
+	close(done)
+	watching.Wait()
+	if err != nil {
+		return false, err
+	}
+	worked := time.Since(s.began)
+	leaks := ground.Leaks(10 * time.Second)
+	verdict, err := check.Ledgers(s.dir, s.opts.calls)
+	if err != nil {
+		return false, err
+	}
+	s.tell(stdout, verdict, leaks, worked)
+	return verdict.Good() && len(leaks) == 0 && s.complaints.Load() == 0, nil
+}
+
+// load starts the workers, has all calls made and all faults happen, and stops
+// the workers.
+func (s *soak) load() (err error) {
+	if s.book, err = ledger.Create(filepath.Join(s.dir, "parent")); err != nil {
+		return err
+	}
+	defer s.book.Close()
+	if s.happened, err = ledger.OpenHappened(filepath.Join(s.dir, "happened")); err != nil {
+		return err
+	}
+	defer s.happened.Close()
+	ctx := context.Background()
+	if err := s.lanes.root.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.lanes.root.WaitReady(ctx); err != nil {
+		return err
+	}
+	var callers, strikers sync.WaitGroup
+	for range 4 {
+		strikers.Go(s.striker)
+	}
+	for range s.opts.callers {
+		callers.Go(s.caller)
+	}
+	callers.Wait()
+	close(s.strikes)
+	strikers.Wait()
+	s.moved.Add(1)
+	return s.lanes.root.Stop(ctx)
+}
+
+// caller makes calls until there are enough.
+func (s *soak) caller() {
+	for {
+		n := s.next.Add(1) - 1
+		if n >= int64(s.opts.calls) {
+			return
+		}
+		s.call(int(n))
+	}
+}
+
+// write writes a line into the parent's ledger.
+func (s *soak) write(l ledger.Line) {
+	if err := s.book.Write(l); err != nil {
+		s.complain("the ledger: %v", err)
+	}
+}
+
+// complain tells that the soak itself does not work, or an error that nobody expects.
+func (s *soak) complain(format string, args ...any) {
+	if s.complaints.Add(1) <= 20 {
+		fmt.Fprintf(s.stderr, "soak: "+format+"\n", args...)
+	}
+}
+
+// tell prints the table, what is wrong, and the last line.
+func (s *soak) tell(w io.Writer, v *check.Verdict, leaks []string, worked time.Duration) {
+	v.Table(w)
+	for _, text := range v.Faulty {
+		fmt.Fprintln(s.stderr, "soak:", text)
+	}
+	for _, kind := range v.Missing {
+		fmt.Fprintln(s.stderr, "soak: planned and not happened:", kind)
+	}
+	goroutines := false
+	for _, leak := range leaks {
+		fmt.Fprintln(s.stderr, "soak: left behind:", leak)
+		goroutines = goroutines || leak == check.Goroutine
+	}
+	if goroutines {
+		buf := make([]byte, 4<<20)
+		fmt.Fprintf(s.stderr, "%s\n", buf[:runtime.Stack(buf, true)])
+	}
+	rate := float64(v.Calls) / worked.Seconds()
+	fmt.Fprintf(w, "soak: %v, %.0f calls and %.0f faults a second, %d log records\n",
+		worked.Round(100*time.Millisecond), rate, float64(v.Faults)/worked.Seconds(), s.lanes.logs.records.Load())
+	fmt.Fprintln(w, v.Line(len(leaks)))
+}

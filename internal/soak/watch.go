@@ -1,0 +1,60 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/verdigris-go/verdigris/internal/soak/check"
+)
+
+const (
+	progressEvery = 10 * time.Second
+	stuckAfter    = 60 * time.Second // without an outcome, a strike or a step of the end
+)
+
+// watch tells how far the soak is, and ends the program when nothing moves.
+func (s *soak) watch(done <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last, since, told := s.moved.Load(), time.Now(), time.Now()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		if n := s.moved.Load(); n != last {
+			last, since = n, time.Now()
+		} else if time.Since(since) > stuckAfter {
+			s.stuck()
+		}
+		if time.Since(told) >= progressEvery {
+			told = time.Now()
+			fmt.Fprintf(s.stderr, "soak: %v: %d of %d calls, %d attempts and strikes, %d strikes to do, %d log records\n",
+				time.Since(s.began).Round(time.Second), min(s.next.Load(), int64(s.opts.calls)), s.opts.calls, last, len(s.strikes), s.lanes.logs.records.Load())
+		}
+	}
+}
+
+// stuck prints where everything stands, ends the workers and the program.
+func (s *soak) stuck() {
+	buf := make([]byte, 16<<20)
+	fmt.Fprintf(s.stderr, "soak: nothing has moved for %v\n\n%s\n", stuckAfter, buf[:runtime.Stack(buf, true)])
+	for _, pid := range check.Bearers(s.nonce) {
+		for _, name := range []string{"status", "stack", "wchan"} {
+			text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), name))
+			fmt.Fprintf(s.stderr, "--- process %d, %s (%v)\n%s\n", pid, name, err, text)
+		}
+	}
+	for _, pid := range check.Bearers(s.nonce) {
+		_ = s.signal(pid, syscall.SIGKILL)
+	}
+	fmt.Fprintln(s.stderr, "soak: the ledgers are in", s.dir)
+	os.Exit(1)
+}

@@ -1,0 +1,190 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/soak/ledger"
+)
+
+// home is what a worker is told when it starts.
+type home struct {
+	Dir   string // of the ledgers
+	Lane  string
+	Width int // how many calls it runs at once
+}
+
+// life is one life of a worker: its ledger.
+type life struct {
+	home     home
+	book     ledger.File
+	happened ledger.Happened
+}
+
+// job is the input of a call.
+type job struct {
+	Call, Nth int
+	Token     uint64
+	Kind      string        // the fault to make, "" for none
+	Fault     int           // its index
+	Random    uint64        // to draw from, where a fault is made at random
+	Linger    time.Duration // how long the call takes
+	Load      []byte        // what Token fills
+	Want      int           // bytes of the answer
+	Drowsy    bool          // the caller is slow at taking the answer
+}
+
+var (
+	workers = child.DefineState("soak", openLife, nil)
+	work    = child.DefineOn(workers, "soak.work", (*life).work)
+	nothing = child.Define("soak.nothing", func(context.Context, bool) (bool, error) { return true, nil })
+)
+
+// openLife begins a worker's ledger, unless the parent wants the start to fail.
+func openLife(ctx context.Context, h home) (*life, error) {
+	happened, err := ledger.OpenHappened(filepath.Join(h.Dir, "happened"))
+	if err != nil {
+		return nil, err
+	}
+	if err := obey(ctx, h, happened); err != nil {
+		return nil, err
+	}
+	book, err := ledger.Create(filepath.Join(h.Dir, fmt.Sprintf("worker-%d-%d", os.Getpid(), time.Now().UnixNano())))
+	if err != nil {
+		return nil, err
+	}
+	return &life{h, book, happened}, book.Write(ledger.Line{Event: ledger.Run, PID: os.Getpid(), Width: h.Width, Worker: h.Lane})
+}
+
+// execution is a call that carries a fault, seen by the worker that runs it.
+type execution struct {
+	*life
+	ctx      context.Context
+	job      job
+	result   result
+	err      error
+	finished sync.Once
+}
+
+// answers notes that the call has been executed. Faults that come after that call
+// it themselves.
+func (x *execution) answers() {
+	x.finished.Do(func() {
+		x.note(ledger.Line{Event: ledger.Finish, Attempt: x.attempt()})
+	})
+}
+
+func (x *execution) attempt() ledger.Attempt { return ledger.Attempt{Call: x.job.Call, Nth: x.job.Nth} }
+
+var errDamaged = errors.New(refusal + "the input is not the caller's")
+
+// refusal begins the text of every error that the workers return.
+const refusal = "soak: "
+
+// work is the function that is called.
+func (l *life) work(ctx context.Context, j job) (result, error) {
+	x := &execution{life: l, ctx: ctx, job: j}
+	token := ledger.Token(j.Token)
+	x.note(ledger.Line{Event: ledger.Begin, Attempt: x.attempt(), Token: token})
+	defer x.answers() // also when it panics; a worker that dies otherwise does not get there
+	if !token.Owns(j.Load) {
+		return result{}, errDamaged
+	}
+	x.result = result{token: token.Answer(), load: make([]byte, j.Want), drowsy: j.Drowsy}
+	x.result.token.Fill(x.result.load)
+	time.Sleep(j.Linger)
+	if k := kindsByName()[j.Kind]; j.Kind != "" {
+		if err := l.happened.Set(j.Fault); err != nil {
+			l.giveUp(err)
+		}
+		k.act(x)
+	}
+	return x.result, x.err
+}
+
+// note writes a line. A worker that cannot write its ledger must not go on.
+func (l *life) note(line ledger.Line) {
+	if err := l.book.Write(line); err != nil {
+		l.giveUp(err)
+	}
+}
+
+func (l *life) giveUp(err error) {
+	fmt.Fprintln(os.Stderr, "soak: the ledger cannot be written:", err)
+	os.Exit(9)
+}
+
+// result is the output of a call: a token, and bytes that belong to it.
+type result struct {
+	token  ledger.Token
+	load   []byte
+	drowsy bool
+	dies   func() // while it is encoded
+}
+
+// MarshalBinary encodes the result, or dies.
+func (r result) MarshalBinary() ([]byte, error) {
+	if r.dies != nil {
+		r.dies()
+	}
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(r.load)), uint64(r.token))
+	return append(append(b, map[bool]byte{true: 1}[r.drowsy]), r.load...), nil
+}
+
+// UnmarshalBinary decodes a result, and takes its time when it is asked to. A
+// result whose bytes belong to another token keeps no token.
+func (r *result) UnmarshalBinary(b []byte) error {
+	if len(b) < 9 {
+		return errors.New("the result is cut off")
+	}
+	r.token = ledger.Token(binary.BigEndian.Uint64(b))
+	if b[8] == 1 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if r.load = b[9:]; !r.token.Owns(r.load) {
+		r.token = 0
+	}
+	return nil
+}
+
+// An order is a file that the parent leaves for the next worker of a lane
+// which starts: the index of a fault, and what to do.
+func orderFor(dir, lane string) string { return filepath.Join(dir, "orders", lane) }
+
+// giveOrder leaves an order; the file appears with its whole text.
+func giveOrder(dir, lane string, fault int, what string) error {
+	draft := filepath.Join(dir, "orders", fmt.Sprint(".", fault))
+	if err := os.WriteFile(draft, fmt.Appendf(nil, "%d %s", fault, what), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(draft, orderFor(dir, lane))
+}
+
+// obey looks for an order, and follows it. Of several workers that find it, the
+// one that can remove it has it.
+func obey(ctx context.Context, h home, happened ledger.Happened) error {
+	path := orderFor(h.Dir, h.Lane)
+	text, err := os.ReadFile(path)
+	if err != nil || os.Remove(path) != nil {
+		return nil
+	}
+	var fault int
+	var what string
+	if _, err := fmt.Sscan(string(text), &fault, &what); err != nil {
+		return fmt.Errorf("the order %q: %w", text, err)
+	}
+	if err := happened.Set(fault); err != nil {
+		return err
+	}
+	return startFaults[strings.TrimSpace(what)](ctx)
+}
