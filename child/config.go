@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// NoHeartbeat as [Config.Heartbeat]: the worker is not asked.
+const NoHeartbeat time.Duration = -1
+
 // NoWait as [Config.Wait]: a call to a worker that is not up fails at once.
 const NoWait time.Duration = -1
 
@@ -69,6 +72,22 @@ type Config struct {
 	// before it is killed (1 s).
 	Grace time.Duration
 
+	// Heartbeat is how often the worker is asked whether it still listens, from
+	// 10 ms (0: 10 s; NoHeartbeat: never). One that has not answered for three
+	// periods is killed with the cause Hung. What answers is its Go runtime: a
+	// function that takes long, in Go or in C, does not matter (a deadline bounds
+	// it), a process that is stopped or cannot run any more is found. A parent that
+	// did not run itself meanwhile waits for another period before it judges.
+	Heartbeat time.Duration
+
+	// Dump is how long a worker that is to be killed with the cause Deadline or
+	// Hung may take to show what it was doing (0: no time, it is killed at once).
+	// It gets SIGQUIT, on which a Go program prints the stacks of its goroutines and
+	// ends; they become the Trace of the CrashError. A function that runs in Go on
+	// a thread of its own (Concurrency above 1) shows its stack only with
+	// GOTRACEBACK=crash in Env, see package runtime. A stopped process shows nothing.
+	Dump time.Duration
+
 	// Wait is how long a call waits for a worker that is starting or being
 	// restarted (5 s). NoWait: not at all.
 	Wait time.Duration
@@ -91,6 +110,8 @@ type Config struct {
 	// it. Nil: slog.Default() at the time of New. What the worker logs below
 	// this logger's level is dropped in the worker.
 	Logger *slog.Logger
+
+	tune tuning
 }
 
 // Stop bounds the steps by which a worker is stopped, each ended early by its
@@ -152,6 +173,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"StartTimeout", &c.StartTimeout, 10 * time.Second},
 		{"CallTimeout", &c.CallTimeout, 0},
 		{"Grace", &c.Grace, time.Second},
+		{"Dump", &c.Dump, 0},
 		{"Stop.Drain", &c.Stop.Drain, 0},
 		{"Stop.Close", &c.Stop.Close, 0},
 		{"Stop.Term", &c.Stop.Term, 0},
@@ -161,7 +183,11 @@ func (c Config) withDefaults() (Config, error) {
 			fault("%s %v is negative", d.name, *d.d)
 		}
 	}
-	c.Stop = c.Stop.withDefaults()
+	c.Heartbeat = or(c.Heartbeat, 10*time.Second)
+	if c.Heartbeat != NoHeartbeat && c.Heartbeat < 10*time.Millisecond {
+		fault("Heartbeat %v is under 10ms", c.Heartbeat)
+	}
+	c.Stop, c.tune = c.Stop.withDefaults(), c.tune.withDefaults()
 	c.Wait = or(c.Wait, 5*time.Second)
 	for _, v := range c.Env {
 		if v == "" || v[0] == '=' || strings.ContainsRune(v, 0) {

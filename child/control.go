@@ -1,6 +1,7 @@
 package child
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -21,8 +22,12 @@ type control struct {
 	ready chan error                   // nil: ready; else why the worker could not start
 	steps map[wire.Kind]bool           // that have come; the reading goroutine's own
 	last  atomic.Pointer[wire.Goodbye] // what it said when it went
-	gone  chan struct{}                // closed when the reader has ended
 	ended func(error)                  // told when the channel has ended, and what was wrong if anything
+	gone  chan struct{}                // closed when the reader has ended
+
+	asked    atomic.Uint64 // the last ping
+	answered atomic.Uint64 // the last ping that has been answered
+	heard    atomic.Uint64 // frames that have come
 }
 
 func newControl(file *os.File, l *logs, ended func(error)) (*control, error) {
@@ -49,6 +54,7 @@ func (c *control) read() {
 			c.ended(streamEnd(err))
 			return
 		}
+		c.heard.Add(1)
 		if err = f.Check(wire.Control, wire.ToParent); err == nil {
 			err = c.take(f)
 		}
@@ -69,9 +75,27 @@ func (c *control) take(f wire.Frame) error {
 		}
 		return err
 	case wire.KindPong:
-		return nil // nobody asks yet
+		return c.pong(f.ID)
 	}
 	return c.step(f)
+}
+
+// ping asks the worker whether it still listens. It does not wait.
+func (c *control) ping(id uint64) {
+	c.asked.Store(id)
+	if c.out.enqueue(wire.AppendFrame(nil, wire.KindPing, id, nil)) == nil {
+		c.out.flush(false)
+	}
+}
+
+// pong notes how far the worker has come with answering pings. It answers each
+// once, in the order in which they were sent.
+func (c *control) pong(id uint64) error {
+	if id <= c.answered.Load() || id > c.asked.Load() {
+		return &protocolError{fmt.Sprintf("a pong to ping %d, which waits for none", id)}
+	}
+	c.answered.Store(id)
+	return nil
 }
 
 // step handles a step of the worker's life. Each may come once; ready and

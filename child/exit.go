@@ -198,6 +198,9 @@ type evidence struct {
 	reported Reported
 }
 
+// String says why the worker was to be killed.
+func (o *order) String() string { return Exit{Cause: o.cause, Detail: o.detail}.String() }
+
 // exit puts together what we ordered, what the kernel saw and what the worker's
 // runtime reported on the status page. What it wrote to stderr, where everybody
 // may write, only ever adds words to a report.
@@ -216,8 +219,8 @@ func (v evidence) exit() Exit {
 func (v evidence) cause() (Cause, string) {
 	s, r := v.state, v.reported
 	ours := s.Kind == spawn.Signaled && (s.Signal == syscall.SIGKILL || s.Signal == syscall.SIGTERM)
-	orphan := s.Kind == spawn.Exited && s.Code == exitOrphan // its lifeline was cut
-	dumped := s.Kind == spawn.Exited && s.Code == exitPanic && strings.HasPrefix(r.Trace, "SIGQUIT: ")
+	orphan := s.Kind == spawn.Exited && s.Code == exitOrphan                         // its lifeline was cut
+	dumped := s.Signal == syscall.SIGQUIT || strings.HasPrefix(r.Trace, "SIGQUIT: ") // as some orders want it; see Config.Dump
 	switch {
 	case r.Panic != nil:
 		return Panicked, firstLine(r.Panic.Value)

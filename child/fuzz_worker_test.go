@@ -110,7 +110,8 @@ func must(t testing.TB, err error) {
 func (h *hostileWorker) begin(cfg *Config, ch *channels) {
 	proc, err := corpse()
 	must(h.t, err)
-	h.run = &run{cfg: cfg, n: 1, proc: proc, hold: &hold{proc: proc}, calls: newCalls(cfg.Concurrency + cfg.Ahead), broken: make(chan error, 4)}
+	h.run = newRun(cfg, 1)
+	h.run.proc, h.run.hold = proc, &hold{proc: proc}
 	must(h.t, h.run.attach(ch))
 }
 

@@ -75,8 +75,10 @@ func (l *logs) record(w wire.Log, size int) {
 }
 
 // note tells what happens to the worker.
-func (l *logs) note(message string, attrs ...slog.Attr) {
-	r := slog.NewRecord(time.Now(), slog.LevelDebug, message, 0)
+func (l *logs) note(message string, attrs ...slog.Attr) { l.tell(slog.LevelDebug, message, attrs...) }
+
+func (l *logs) tell(level slog.Level, message string, attrs ...slog.Attr) {
+	r := slog.NewRecord(time.Now(), level, message, 0)
 	r.AddAttrs(attrs...)
 	l.put(logged{r, 0})
 }

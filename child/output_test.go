@@ -37,23 +37,25 @@ var (
 		slog.Log(ctx, slog.LevelError+3, "worse")
 		return 0, nil
 	})
-	flood = child.Define("flood", func(_ context.Context, f floodOf) (int, error) {
-		line := []byte(strings.Repeat("x", 120) + "\n")
-		for n := 0; n < f.Bytes; n += len(line) {
-			switch {
-			case f.Records:
-				slog.Info("flood " + string(line[:100]))
-			default:
-				os.Stderr.Write(line)
-			}
-		}
-		return f.Bytes, nil
-	})
+	flood = child.Define("flood", func(_ context.Context, f floodOf) (int, error) { return f.Bytes, f.flow() })
 )
 
 type floodOf struct {
 	Bytes   int
 	Records bool
+}
+
+func (f floodOf) flow() error {
+	line := []byte(strings.Repeat("x", 120) + "\n")
+	for n := 0; n < f.Bytes; n += len(line) {
+		switch {
+		case f.Records:
+			slog.Info("flood " + string(line[:100]))
+		default:
+			os.Stderr.Write(line)
+		}
+	}
+	return nil
 }
 
 // What a worker prints is log, with its name, pid and run, and never protocol.

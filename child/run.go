@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/verdigris-go/verdigris/internal/output"
@@ -22,7 +23,6 @@ import (
 const (
 	drainGrace = 200 * time.Millisecond // after death: for what is still in the pipes, when a descendant holds them open
 	dyingGrace = time.Second            // from a closed channel, or a reported panic, to the death
-	killGrace  = 5 * time.Second        // from SIGKILL to the death; a process in an endless system call may not die
 )
 
 // run is one life of a worker process, seen from the parent.
@@ -43,10 +43,18 @@ type run struct {
 	born, readyAt time.Time
 	unknown       map[string]string     // functions that a separate binary cannot run, and why
 	ordered       atomic.Pointer[order] // the first kill this side decided on
+	doomed        chan struct{}         // closed when there is such a kill
 	panicked      atomic.Pointer[Panic] // what the worker reported before it went
 	marks         bool                  // it keeps the status page
 	asked         bool                  // it has been asked to stop
 	broken        chan error            // a channel has ended (nil), or the protocol was broken
+}
+
+func newRun(cfg *Config, n uint64) *run {
+	return &run{
+		cfg: cfg, n: n, born: time.Now(), calls: newCalls(cfg.Concurrency + cfg.Ahead),
+		broken: make(chan error, 4), doomed: make(chan struct{}),
+	}
 }
 
 // startRun brings a worker up: spawn, handshake, state. started is told as soon
@@ -55,7 +63,7 @@ func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*
 	if err := context.Cause(ctx); err != nil {
 		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
 	}
-	r := &run{cfg: cfg, n: n, born: time.Now(), calls: newCalls(cfg.Concurrency + cfg.Ahead), broken: make(chan error, 4)}
+	r := newRun(cfg, n)
 	if err := r.spawn(); err != nil {
 		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
 	}
@@ -92,6 +100,9 @@ func (r *run) spawn() (err error) {
 	if !initialised.Load() {
 		return ErrNotInitialised
 	}
+	if err := abandoned.check(); err != nil {
+		return err
+	}
 	ch, err := openChannels()
 	if err != nil {
 		return err
@@ -118,7 +129,7 @@ func (r *run) spawn() (err error) {
 	}
 	r.hold = &hold{proc: r.proc, enforced: Enforced{Kill: ContainGroup}}
 	if err = r.attach(ch); err != nil {
-		r.hold.kill()
+		r.slay()
 	}
 	return err
 }
@@ -175,6 +186,8 @@ func (r *run) greet(ctx context.Context) (step string, err error) {
 			}
 			return step, errors.New("it closed its channel to the parent")
 		case <-r.proc.Done():
+			return step, errDied
+		case <-r.doomed:
 			return step, errDied
 		case <-timeout.C:
 			return step, fmt.Errorf("not ready within the StartTimeout of %v", r.cfg.StartTimeout)
@@ -238,15 +251,7 @@ func differs(f *function, theirs map[string]wire.Function) string {
 // supervise watches over the worker until it is gone. down is called as soon
 // as the worker takes no more calls.
 func (r *run) supervise(ctx context.Context, down func()) error {
-	var lost bool
-	var why error
-	select {
-	case <-r.proc.Done():
-	case why = <-r.broken:
-		lost = true
-	case <-ctx.Done():
-		r.asked = true
-	}
+	lost, why := r.attend(ctx)
 	r.calls.close()
 	down()
 	switch {
@@ -262,6 +267,32 @@ func (r *run) supervise(ctx context.Context, down func()) error {
 	return crash
 }
 
+// attend returns when the worker is dead or to be killed, when ctx wants it to
+// stop, or when a channel is lost, and why. Until then it listens to its heart.
+func (r *run) attend(ctx context.Context) (lost bool, why error) {
+	pulse := newPulse(r.cfg.Heartbeat)
+	defer pulse.stop()
+	for {
+		select {
+		case <-r.proc.Done():
+			return false, nil
+		case <-r.doomed:
+			return false, nil
+		case why = <-r.broken:
+			return true, why
+		case <-ctx.Done():
+			r.asked = true
+			return false, nil
+		case <-pulse.C:
+			if pulse.tick(r.control.heard.Load()) == hung {
+				r.kill(order{Hung, fmt.Sprintf("no answer for %d periods of %v", missedBeats, r.cfg.Heartbeat)})
+			} else {
+				r.control.ping(pulse.asked)
+			}
+		}
+	}
+}
+
 // orderly reports whether the worker has ended as it was asked to.
 func (r *run) orderly(crash *CrashError) bool {
 	return r.asked && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0
@@ -274,7 +305,6 @@ func (r *run) lost(err error) {
 	} else if !r.deadWithin(dyingGrace) {
 		r.kill(order{Protocol, "it closed a channel to its parent and lived on"})
 	}
-	r.deadWithin(killGrace)
 }
 
 // stop is the ladder: ask, close, SIGTERM, SIGKILL.
@@ -295,13 +325,33 @@ func (r *run) stop() {
 		return
 	}
 	r.kill(order{cause: StopTimeout})
-	r.deadWithin(killGrace)
 }
 
-// kill ends the worker and all that it has started; the first reason given counts.
+// kill ends the worker and all that it has started; the first reason given
+// counts. It does not wait. A worker that hangs may show its stacks first, see
+// Config.Dump.
 func (r *run) kill(o order) {
-	r.ordered.CompareAndSwap(nil, &o)
-	r.hold.kill()
+	first := r.ordered.CompareAndSwap(nil, &o)
+	if first {
+		defer close(r.doomed)
+	}
+	if first && r.dumps(o) && r.proc.Signal(syscall.SIGQUIT) == nil {
+		time.AfterFunc(r.cfg.Dump, r.slay)
+		return
+	}
+	r.slay()
+}
+
+// dumps reports whether it is of interest what the worker is doing.
+func (r *run) dumps(o order) bool {
+	return r.cfg.Dump > 0 && (o.cause == Deadline || o.cause == Hung)
+}
+
+// slay kills at once.
+func (r *run) slay() {
+	if !r.cfg.tune.undying {
+		r.hold.kill()
+	}
 }
 
 // ended is told by the channels, never waits.
@@ -329,45 +379,41 @@ func (r *run) deadWithin(limit time.Duration) bool {
 }
 
 // bury takes what the worker has left behind, fails its calls and gives
-// everything back. It returns what is to be said about the end.
+// everything back. It returns what is to be said about the end. A process that
+// SIGKILL does not end is let go: nothing it does can reach us any more.
 func (r *run) bury() *CrashError {
-	if !r.deadWithin(killGrace) {
-		return r.abandon()
+	dead, grace := r.deadWithin(r.cfg.Dump+r.cfg.tune.killGrace), drainGrace
+	if !dead {
+		grace = 0
+		r.logs.tell(slog.LevelError, "worker abandoned: it did not die of SIGKILL", slog.String("ordered", r.ordered.Load().String()))
 	}
 	r.calls.close()
-	r.transport.Drain(drainGrace) // answers that were written count
-	r.control.drain(drainGrace)
-	r.stdout.Close(drainGrace)
-	r.stderr.Close(drainGrace)
+	r.transport.Drain(grace) // answers that were written count
+	r.control.drain(grace)
+	r.stdout.Close(grace)
+	r.stderr.Close(grace)
 	r.logs.close(r.stdout, r.stderr)
-	crash := r.crash()
-	crash.Exit = evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported()}.exit()
+	crash := r.crash(dead)
 	r.fail(crash)
 	r.page.Close()
-	r.hold.end() // after the callers have been told
+	if dead {
+		r.hold.end() // after the callers have been told
+	} else {
+		abandoned.add(r.proc, r.hold.end)
+	}
 	return crash
 }
 
-// abandon lets go of a process that even SIGKILL did not end. Its descriptors
-// are closed, so that nothing it does can reach us; spawn reaps it when it dies.
-func (r *run) abandon() *CrashError {
-	r.calls.close()
-	r.transport.Close()
-	r.control.close()
-	r.stdout.Close(0)
-	r.stderr.Close(0)
-	r.logs.close()
-	crash := r.crash()
-	crash.Exit = Exit{Cause: Abandoned, Observed: Observed{Code: -1}, Reported: r.reported(), Detail: fmt.Sprintf("it was waited for %v", killGrace)}
-	r.fail(crash)
-	r.page.Close()
-	return crash
-}
-
-func (r *run) crash() *CrashError {
+// crash puts together what is known about the end.
+func (r *run) crash(dead bool) *CrashError {
 	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n, Served: r.calls.served.Load()}
 	if !r.readyAt.IsZero() {
 		c.Uptime = time.Since(r.readyAt)
+	}
+	if dead {
+		c.Exit = evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported()}.exit()
+	} else {
+		c.Exit = Exit{Cause: Abandoned, Detail: "it " + r.ordered.Load().String(), Observed: Observed{Code: -1}, Reported: r.reported()}
 	}
 	return c
 }

@@ -16,6 +16,8 @@ static int deeper(volatile int n) {
 	return n < 0 ? 0 : deeper(n + 1) + room[0];
 }
 
+static void spin(void) { for (volatile unsigned long n = 0;; n++) {} }
+
 static void out(const char *s) { fputs(s, stdout); fflush(stdout); }
 static void err(const char *s) { fputs(s, stderr); }
 */
@@ -34,6 +36,9 @@ func Abort() { C.abort() }
 
 // Overflow uses up the stack of its thread.
 func Overflow() { C.deeper(0) }
+
+// Spin never returns, and never sleeps.
+func Spin() { C.spin() }
 
 // Print writes s to stdout as C does.
 func Print(s string) { with(s, func(c *C.char) { C.out(c) }) }

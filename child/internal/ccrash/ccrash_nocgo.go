@@ -29,6 +29,12 @@ func Abort() {
 // Overflow does what it can.
 func Overflow() { Segfault() }
 
+// Spin never returns.
+func Spin() {
+	for n := 0; ; n++ {
+	}
+}
+
 // Print writes s to stdout.
 func Print(s string) { fmt.Print(s) }
 

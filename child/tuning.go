@@ -1,0 +1,14 @@
+package child
+
+import "time"
+
+// tuning is what only tests have a reason to choose.
+type tuning struct {
+	killGrace time.Duration // from SIGKILL to the death; a process in an endless system call may not die (5 s)
+	undying   bool          // the worker is not killed, as if it were in such a call
+}
+
+func (t tuning) withDefaults() tuning {
+	t.killGrace = or(t.killGrace, 5*time.Second)
+	return t
+}
