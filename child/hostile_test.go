@@ -131,6 +131,7 @@ func init() {
 		w.control.Write(frame)
 	})
 	violate("a second hello", func(w *fakeWorker, id uint64) { w.hello() })
+	violate("a pong to no ping", func(w *fakeWorker, id uint64) { w.control.Write(wire.AppendFrame(nil, wire.KindPong, 1, nil)) })
 	violate("a second ready", func(w *fakeWorker, id uint64) { w.ready() })
 	violate("two goodbyes", func(w *fakeWorker, id uint64) {
 		w.tell(wire.KindGoodbye, wire.Goodbye{})
@@ -263,6 +264,7 @@ func TestProtocolViolations(t *testing.T) {
 		"a huge length":                           "size 4294967295, the limit is",
 		"a huge length on control":                "size 2097152, the limit is",
 		"a second hello":                          "a second hello",
+		"a pong to no ping":                       "a pong to ping 1, which waits for none",
 		"a second ready":                          "a second ready",
 		"two goodbyes":                            "a second goodbye",
 		"an item":                                 "no stream",
