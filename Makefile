@@ -9,7 +9,7 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 PKG      ?= ./...
 BENCH    ?= .
 COUNT    ?= 6
-FUZZTIME ?= 30s
+FUZZTIME ?= 5m
 
 .DEFAULT_GOAL := help
 
@@ -57,13 +57,8 @@ bench: ## run benchmarks into out/bench.txt; with OLD=file compare (PKG, BENCH, 
 	$(TOOL) benchstat $(OLD) out/bench.txt
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other (PKG)
-	@for pkg in $$($(GO) list $(PKG)); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			echo "fuzz $$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
-		done; \
-	done
+fuzz: ## run all fuzz targets, FUZZTIME (5m) for all of them together (PKG)
+	$(GO) run ./internal/fuzzing -time $(FUZZTIME) $(PKG)
 
 .PHONY: cover
 cover: ## measure test coverage into out/cover.out and out/cover.html

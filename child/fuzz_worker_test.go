@@ -5,6 +5,7 @@ package child
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -369,4 +370,46 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// The most that a megabyte of each kind can make the parent allocate. What is
+// allocated is most of it garbage at once; what is kept is bounded elsewhere.
+func TestMemoryForLargeStreams(t *testing.T) {
+	const size = 1 << 20
+	fill := func(frame []byte) []byte { return bytes.Repeat(frame, size/len(frame)) }
+	frame := func(k wire.Kind, id uint64, body []byte) []byte { return wire.AppendFrame(nil, k, id, body) }
+	var attrs []slog.Attr
+	for range wire.MaxAttrs {
+		attrs = append(attrs, slog.Int("", 1))
+	}
+	unordered := []byte{0xba, 0, 2, 0, 0} // a map of 131072 pairs, their keys in descending order
+	for key := uint32(1 << 18); key > 1<<17; key-- {
+		unordered = append(binary.BigEndian.AppendUint32(append(unordered, 0x1a), key), 0)
+	}
+	functions := make([]wire.Function, wire.MaxFunctions)
+	for i := range functions {
+		functions[i].Name = fmt.Sprint(i)
+	}
+	hello, err := wire.Hello{Functions: functions}.Append(nil)
+	must(t, err)
+	echoes := []byte{0, 0, 0, 1, 0, 0, 0, 0}
+	for name, w := range map[string]workerSeed{
+		"pongs":                       {control: fill(frame(wire.KindPong, 1, nil))},
+		"short log records":           {control: fill(frame(wire.KindLog, 0, wire.Log{}.Append(nil)))},
+		"log records of many attrs":   {control: fill(frame(wire.KindLog, 0, wire.Log{Attrs: attrs}.Append(nil)))},
+		"a map in disorder":           {control: frame(wire.KindHello, 0, unordered)},
+		"a hello of many functions":   {control: frame(wire.KindHello, 0, hello), script: []byte{0, 1}},
+		"a large answer":              {answers: frame(wire.KindAnswer, 1, make([]byte, fuzzFrameLimit)), script: echoes},
+		"a large error":               {answers: frame(wire.KindError, 1, wire.ErrorBody{Message: strings.Repeat("x", wire.MaxMessage)}.Append(nil)), script: echoes},
+		"a large panic":               {answers: frame(wire.KindPanic, 1, wire.PanicBody{Value: strings.Repeat("x", wire.MaxMessage), Stack: strings.Repeat("x", wire.MaxStack)}.Append(nil)), script: echoes},
+		"lines":                       {output: bytes.Repeat([]byte{'\n'}, size)},
+		"lines that look like a dump": {output: append([]byte("panic: \n"), bytes.Repeat([]byte{'\n'}, size)...)},
+		"text":                        {output: bytes.Repeat([]byte{0xff}, size)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var worst appetite
+			playWorker(t, &worst, w.control, w.answers, w.output, w.script)
+			t.Log(worst.String())
+		})
+	}
 }

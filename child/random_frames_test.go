@@ -30,7 +30,7 @@ const framesVar = "HOSTILE_FRAMES"
 // every call ends, and memory does not grow with the number of frames.
 func TestRandomFrames(t *testing.T) {
 	watch(t)
-	want := 2000
+	want := 5000
 	if s := os.Getenv(framesVar); s != "" {
 		n, err := strconv.Atoi(s)
 		must(t, err)
@@ -73,7 +73,13 @@ func meetRandom(t *testing.T, seed uint64, file string) (answered, failed int64)
 	cfg := fake("fake: random frames")
 	cfg.Env = append(cfg.Env, fmt.Sprintf("SEED=%d", seed), "COUNT="+file)
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	w := up(t, cfg)
+	w, ready := begin(t, cfg)
+	select {
+	case <-ready:
+	case err := <-w.done: // it broke the protocol at once
+		_ = as[*child.StartError](t, err)
+		return 0, 1
+	}
 	var all sync.WaitGroup
 	var ok, bad atomic.Int64
 	for range 3 {
