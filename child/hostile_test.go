@@ -153,6 +153,21 @@ func init() {
 		w.tell(wire.KindHello, wire.Hello{Version: 9, MinVersion: 8})
 		select {}
 	})
+	play("newer frames", func(w *fakeWorker) {
+		frame := wire.AppendFrame(nil, wire.KindLog, 0, wire.Log{Message: "hello"}.Append(nil))
+		frame[3] = 2
+		w.control.Write(frame)
+		select {}
+	})
+	play("an unknown frame", func(w *fakeWorker) { w.control.Write(wire.AppendFrame(nil, 14, 0, nil)); select {} })
+	play("an unknown frame that may be skipped", func(w *fakeWorker) {
+		frame := wire.AppendFrame(nil, 14, 0, []byte{1, 2, 3})
+		frame[2] = 1
+		w.control.Write(frame)
+		w.greet()
+		w.reply(w.call(), 7)
+		w.last()
+	})
 	play("wrong type in the answer", func(w *fakeWorker) {
 		w.greet()
 		w.answers.Write(wire.AppendFrame(nil, wire.KindAnswer, w.call(), []byte{0x61, 'x'}))
@@ -299,13 +314,26 @@ func TestBadHandshake(t *testing.T) {
 		"ready before hello": "ready before hello",
 		"says nothing":       "not ready within the StartTimeout",
 		"another version":    "worker speaks protocol versions 8 to 9, this side speaks 1",
+		"newer frames":       "peer speaks protocol version 2, this side speaks 1; build both from versions that agree",
+		"an unknown frame":   "unknown frame kind 14; the peer may be newer than this side",
 	} {
 		cfg := fake("fake: " + role)
-		cfg.StartTimeout = 500 * time.Millisecond
+		if role == "says nothing" {
+			cfg.StartTimeout = 500 * time.Millisecond
+		}
 		w, _ := begin(t, cfg)
 		if err := w.end(); !strings.Contains(as[*child.StartError](t, err).Error(), text) {
 			t.Errorf("%s: %v", role, err)
 		}
+	}
+}
+
+// A newer worker may send what an older parent does not know, if it says so.
+func TestUnknownFrameThatMayBeSkipped(t *testing.T) {
+	watch(t)
+	w := up(t, fake("fake: an unknown frame that may be skipped"))
+	if v, err := double.Call(t.Context(), w, 1); v != 7 || err != nil {
+		t.Error(v, err)
 	}
 }
 
