@@ -394,7 +394,6 @@ func TestMemoryForLargeStreams(t *testing.T) {
 	must(t, err)
 	echoes := []byte{0, 0, 0, 1, 0, 0, 0, 0}
 	for name, w := range map[string]workerSeed{
-		"pongs":                       {control: fill(frame(wire.KindPong, 1, nil))},
 		"short log records":           {control: fill(frame(wire.KindLog, 0, wire.Log{}.Append(nil)))},
 		"log records of many attrs":   {control: fill(frame(wire.KindLog, 0, wire.Log{Attrs: attrs}.Append(nil)))},
 		"a map in disorder":           {control: frame(wire.KindHello, 0, unordered)},
