@@ -120,16 +120,21 @@ func (r *run) spawn() (err error) {
 	if exe != nil {
 		defer exe.Close()
 	}
-	r.proc, err = spawn.Start(spawn.Command{
-		Exe: exe, Argv: []string{processName(r.cfg.Name)}, Env: r.cfg.environ(), Dir: r.cfg.Dir,
-		Files: ch.theirs(), Stdout: ch.stdout[1], Stderr: ch.stderr[1],
-	})
-	if err != nil {
+	if r.hold, err = newHold(r.cfg.Contain); err != nil {
 		return err
 	}
-	r.hold = &hold{proc: r.proc, enforced: Enforced{Kill: ContainGroup}}
+	err = r.hold.start(spawn.Command{
+		Exe: exe, Argv: []string{processName(r.cfg.Name)}, Env: r.cfg.environ(), Dir: r.cfg.Dir,
+		Files: ch.theirs(), Stdout: ch.stdout[1], Stderr: ch.stderr[1],
+	}, r.cfg.Contain)
+	if err != nil {
+		_ = r.hold.end()() // nothing lives in it
+		return err
+	}
+	r.proc = r.hold.proc
 	if err = r.attach(ch); err != nil {
 		r.slay()
+		r.hold.endLater()
 	}
 	return err
 }
@@ -387,6 +392,9 @@ func (r *run) bury() *CrashError {
 		grace = 0
 		r.logs.tell(slog.LevelError, "worker abandoned: it did not die of SIGKILL", slog.String("ordered", r.ordered.Load().String()))
 	}
+	if dead {
+		r.hold.end() // beside what follows: descendants may hold the pipes open
+	}
 	r.calls.close()
 	r.transport.Drain(grace) // answers that were written count
 	r.control.drain(grace)
@@ -397,11 +405,18 @@ func (r *run) bury() *CrashError {
 	r.fail(crash)
 	r.page.Close()
 	if dead {
-		r.hold.end() // after the callers have been told
+		r.tellLeft(r.hold.end()()) // after the callers have been told
 	} else {
-		abandoned.add(r.proc, r.hold.end)
+		abandoned.add(r.proc, func() { r.tellLeft(r.hold.end()()) })
 	}
 	return crash
+}
+
+// tellLeft logs what of the worker's descendants could not be ended.
+func (r *run) tellLeft(err error) {
+	if err != nil {
+		r.cfg.Logger.Error("a worker has left something behind", slog.String("worker", r.cfg.Name), slog.Uint64("run", r.n), slog.Any("error", err))
+	}
 }
 
 // crash puts together what is known about the end.

@@ -51,9 +51,12 @@ func (e *Error) Advice() string {
 // Shortage reports whether this program or its host is out of descriptors,
 // processes or memory. Such a failure says nothing about the worker, and a
 // later start may succeed.
-func (e *Error) Shortage() bool {
+func (e *Error) Shortage() bool { return Shortage(e.Err) }
+
+// Shortage reports the same of any error of the system.
+func Shortage(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} {
-		if errors.Is(e.Err, errno) {
+		if errors.Is(err, errno) {
 			return true
 		}
 	}

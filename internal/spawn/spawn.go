@@ -32,6 +32,18 @@ type Command struct {
 	Files []*os.File
 	// Stdout and Stderr are the descriptors 1 and 2; nil means /dev/null.
 	Stdout, Stderr *os.File
+	// Cgroup is the directory of a group in cgroup v2 in which the process is born
+	// (CLONE_INTO_CGROUP, clone(2), Linux 5.7); nil means this program's.
+	Cgroup *os.File
+	// Enter, if there is one, is called on the cloning thread before the clone,
+	// and what it has returned right after: it may move that thread to where the
+	// process is to be born.
+	Enter func() (leave func() error, err error)
+	// PIDNamespace makes the process number 1 of a PID namespace of its own
+	// (pid_namespaces(7)): all that it starts dies with it. Where that is not
+	// allowed it gets a user namespace too, in which its user and group are the
+	// same and all others are unknown.
+	PIDNamespace bool
 }
 
 // Kind says in which way a process ended.

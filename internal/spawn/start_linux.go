@@ -83,13 +83,46 @@ func forkExec(exe *os.File, files []uintptr, c Command) (pid, pidfd int, err err
 		return 0, -1, err
 	}
 	defer unix.Close(fd)
-	pid, err = syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), c.Argv, &syscall.ProcAttr{
-		Dir:   c.Dir,
-		Env:   c.Env,
-		Files: files,
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
-	})
+	leave, err := c.enter()
+	if err != nil {
+		return 0, -1, err
+	}
+	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd}
+	if c.Cgroup != nil {
+		sys.UseCgroupFD, sys.CgroupFD = true, int(c.Cgroup.Fd())
+	}
+	if c.PIDNamespace {
+		sys.Cloneflags = unix.CLONE_NEWPID
+	}
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: files, Sys: sys}
+	path := "/proc/self/fd/" + strconv.Itoa(fd)
+	pid, err = syscall.ForkExec(path, c.Argv, attr)
+	if err == unix.EPERM && c.PIDNamespace {
+		ownUser(sys)
+		pid, err = syscall.ForkExec(path, c.Argv, attr)
+	}
+	if left := leave(); left != nil && err == nil { // the next clone would be born there too
+		unix.Close(pidfd)
+		discard(pid)
+		err = left
+	}
 	return pid, pidfd, err
+}
+
+func (c Command) enter() (leave func() error, err error) {
+	if c.Enter == nil {
+		return func() error { return nil }, nil
+	}
+	return c.Enter()
+}
+
+// ownUser adds a user namespace with nobody but this program's user and group in
+// it: whoever makes one may make other namespaces below it (user_namespaces(7)).
+func ownUser(sys *syscall.SysProcAttr) {
+	uid, gid := os.Geteuid(), os.Getegid()
+	sys.Cloneflags |= unix.CLONE_NEWUSER
+	sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+	sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
 }
 
 // dupAbove duplicates the program's descriptor to a number that the clone will
