@@ -14,7 +14,7 @@ import (
 func Once[In, Out any](ctx context.Context, cfg Config, f Func[In, Out], in In) (Out, error) {
 	p := New(cfg)
 	p.cfg.Wait = p.cfg.StartTimeout + time.Second // the start ends by itself before that
-	p.set(restarting, nil, nil)                   // served in a moment
+	p.set(restarting, nil)                        // served in a moment
 	served, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() {

@@ -24,6 +24,8 @@ type Process struct {
 	runs     uint64        // started so far
 	lastExit error         // of the last run; nil while there was none
 	retired  error         // why nobody serves it any more; nil if nobody ever did
+	serving  *serving      // the Serve that is going on
+	closed   bool          // for good
 }
 
 type phase uint8
@@ -74,39 +76,42 @@ func (p *Process) ServeReady(ctx context.Context, ready func()) error {
 
 // serve is one run; down is told as soon as the worker takes no more calls.
 func (p *Process) serve(ctx context.Context, ready, down func()) error {
-	n, err := p.begin()
+	ctx, halt := context.WithCancelCause(ctx)
+	s, err := p.begin(halt)
 	if err != nil {
+		halt(nil)
 		return err
 	}
-	r, err := startRun(ctx, &p.cfg, n, p.starts)
+	r, err := startRun(ctx, &p.cfg, s.run, p.starts)
 	if err != nil {
 		down()
-		p.set(restarting, nil, err)
-		return err
+		return p.leave(s, err)
 	}
-	p.set(up, r, nil)
+	p.set(up, r)
 	ready()
-	err = r.supervise(ctx, func() { down(); p.set(restarting, r, nil) })
-	p.set(restarting, nil, err)
-	return err
+	err = r.supervise(ctx, func() { down(); p.set(restarting, r) })
+	return p.leave(s, err)
 }
 
 // begin makes this Serve the only one.
-func (p *Process) begin() (run uint64, err error) {
-	if p.fault != nil {
-		return 0, p.fault
-	}
+func (p *Process) begin(halt context.CancelCauseFunc) (*serving, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.phase == starting || p.current != nil {
-		return 0, ErrAlreadyServed
+	switch {
+	case p.fault != nil:
+		return nil, p.fault
+	case p.closed:
+		return nil, ErrClosed
+	case p.serving != nil:
+		return nil, ErrAlreadyServed
 	}
 	if p.phase == unserved {
 		p.since, p.retired = time.Now(), nil
 	}
 	p.runs++
 	p.move(starting)
-	return p.runs, nil
+	p.serving = &serving{run: p.runs, halt: halt, over: make(chan struct{})}
+	return p.serving, nil
 }
 
 // starts notes the run that is being started, so that Kill reaches it.
@@ -117,14 +122,16 @@ func (p *Process) starts(r *run) {
 }
 
 // set notes how a run goes on. A Retire that came meanwhile stays in force.
-func (p *Process) set(to phase, r *run, exit error) {
+func (p *Process) set(to phase, r *run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.enter(to, r)
+}
+
+// enter is set; p.mu is held.
+func (p *Process) enter(to phase, r *run) {
 	if p.phase == up && to != up {
 		p.since = time.Now()
-	}
-	if exit != nil {
-		p.lastExit = exit
 	}
 	p.current = r
 	if to == restarting && p.retired != nil {
@@ -152,7 +159,9 @@ func (p *Process) Retire(cause error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.retired = cause
+	if !p.closed {
+		p.retired = cause
+	}
 	if p.phase == restarting || p.phase == unserved {
 		p.move(unserved)
 	}
@@ -176,7 +185,7 @@ func (p *Process) Do(ctx context.Context, req *Request) error {
 	if !sent {
 		req.settle() // else it is told when the call is settled
 	}
-	return err
+	return p.told(err)
 }
 
 func (p *Process) do(ctx context.Context, req *Request) (sent bool, err error) {
@@ -229,11 +238,11 @@ func (p *Process) look(waited time.Duration) (*run, <-chan struct{}, *Unavailabl
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.phase == up:
+	case p.phase == up && !p.closed:
 		return p.current, nil, nil
 	case p.phase == unserved && p.retired == nil:
 		return nil, nil, p.reason("nobody serves it; put it under a supervisor or call Serve", waited)
-	case p.phase == unserved:
+	case p.phase == unserved, p.closed:
 		return nil, nil, p.reason(fmt.Sprintf("nobody serves it any more: %v", p.retired), waited)
 	case p.cfg.Wait < 0:
 		return nil, nil, p.reason("it is being started", waited)
