@@ -125,6 +125,7 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 		return false, err
 	}
 	s.tell(stdout, verdict, leaks, worked)
+	s.sweep()
 	return verdict.Good() && len(leaks) == 0 && s.complaints.Load() == 0, nil
 }
 
