@@ -98,12 +98,13 @@ func crowds() []*kind {
 			}
 		}},
 		{name: "no-descriptors-worker", act: func(x *execution) { x.err = useUpDescriptors() }},
-		{name: "grandchild", act: func(x *execution) { x.err = leaveBehind("exec sleep 60") }},
-		{name: "grandchild-daemons", act: func(x *execution) { x.err = leaveBehind("sleep 60 & (sleep 60 &) & exit 0") }},
-		{name: "grandchild-and-exit", act: func(x *execution) {
-			x.err = leaveBehind("exec sleep 60")
-			os.Exit(1)
-		}},
+		{name: "grandchild", act: func(x *execution) { x.err = leaveBehind("exec sleep 60", false) }},
+		{name: "grandchild-setsid", act: func(x *execution) { x.err = leaveBehind("exec sleep 60", true) }},
+		{name: "grandchild-daemons", act: func(x *execution) { x.err = leaveBehind(daemons, false) }},
+		{name: "grandchild-daemons-setsid", act: func(x *execution) { x.err = leaveBehind(daemons, true) }},
+		{name: "grandchild-and-exit", act: func(x *execution) { x.err = leaveBehind("exec sleep 60", true); os.Exit(1) }},
+		{name: "grandchild-and-kill", act: func(x *execution) { x.err = leaveBehind(daemons, true); raise(syscall.SIGKILL) }},
+		{name: "grandchild-many", rare: true, act: func(x *execution) { x.err = leaveBehind(many, true) }},
 	}
 }
 
@@ -117,7 +118,12 @@ var startFaults = map[string]func(context.Context) error{
 	"linger": func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil },
 }
 
+// raise ends this process by a signal. Process 1 of a namespace cannot kill
+// itself (pid_namespaces(7)); it exits instead.
 func raise(sig syscall.Signal) {
+	if os.Getpid() == 1 && sig == syscall.SIGKILL {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 137, 0, 0)
+	}
 	_ = syscall.Kill(os.Getpid(), sig)
 	select {}
 }
@@ -208,9 +214,17 @@ func useUpDescriptors() error {
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
 }
 
-// leaveBehind starts a program that keeps stdout and stderr, and forgets it.
-func leaveBehind(script string) error {
+// What grandchildren do. Those of daemons lose their parent at once.
+const (
+	daemons = "sleep 60 & (sleep 60 &) & exit 0"
+	many    = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; exit 0"
+)
+
+// leaveBehind starts a program that keeps stdout and stderr, and forgets it; in
+// a session of its own, if it is to leave the worker's process group.
+func leaveBehind(script string, leaves bool) error {
 	cmd := exec.Command("/bin/sh", "-c", script)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: leaves}
 	return cmd.Start()
 }

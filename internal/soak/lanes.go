@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,13 +54,25 @@ type profile struct {
 // profiles are taken in turn.
 var profiles = []profile{
 	{"ahead", func(*child.Config) {}},
-	{"wide", func(c *child.Config) { c.Concurrency = 4 }},
-	{"hasty", func(c *child.Config) { c.Ahead, c.CallTimeout, c.OnCancel = -1, 150*time.Millisecond, child.Kill }},
-	{"alone", func(c *child.Config) { c.Ahead = -1 }},
+	{"wide", func(c *child.Config) { c.Concurrency, c.Contain = 4, child.ContainGroup }},
+	{"hasty", func(c *child.Config) {
+		c.Ahead, c.CallTimeout, c.OnCancel, c.Dump = -1, 150*time.Millisecond, child.Kill, patience
+	}},
+	{"alone", func(c *child.Config) { c.Ahead, c.Contain = -1, ownNamespace() }},
 }
 
-// spare has no time for a start that hangs.
-var spare = profile{"spare", func(c *child.Config) { c.StartTimeout = 300 * time.Millisecond }}
+// spare has no time for a start that hangs, nor for a worker that is stopped.
+var spare = profile{"spare", func(c *child.Config) {
+	c.StartTimeout, c.Heartbeat, c.Contain = 300*time.Millisecond, 100*time.Millisecond, child.ContainGroup
+}}
+
+// ownNamespace is ContainPIDNamespace where that can be had.
+var ownNamespace = sync.OnceValue(func() child.Contain {
+	if _, err := child.Once(context.Background(), child.Config{Contain: child.ContainPIDNamespace}, nothing, true); err != nil {
+		return child.ContainGroup
+	}
+	return child.ContainPIDNamespace
+})
 
 // newLanes makes the tree: half of the workers in a pool, the others two by two
 // under supervisors of every strategy, and one more that has little to do.

@@ -112,7 +112,7 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 	done := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(done) })
-	err = s.load()
+	err = s.load(stdout)
 	close(done)
 	watching.Wait()
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 
 // load starts the workers, has all calls made and all faults happen, and stops
 // the workers.
-func (s *soak) load() (err error) {
+func (s *soak) load(stdout io.Writer) (err error) {
 	if s.book, err = ledger.Create(filepath.Join(s.dir, "parent")); err != nil {
 		return err
 	}
@@ -146,6 +146,10 @@ func (s *soak) load() (err error) {
 	}
 	if err := s.lanes.root.WaitReady(ctx); err != nil {
 		return err
+	}
+	for _, l := range s.lanes.all {
+		held := l.stats()[0].Enforced
+		fmt.Fprintf(stdout, "soak: %s: %v %s\n", l.name, held.Kill, held.KillWhy)
 	}
 	var callers, strikers sync.WaitGroup
 	for range 4 {

@@ -71,6 +71,9 @@ func byParent() []*kind {
 		{name: "outside-sigint-group", strike: func(s *soak, k *strike) error { return s.signalGroup(k.victim(anyone), syscall.SIGINT) }},
 		{name: "outside-sigterm-group", strike: func(s *soak, k *strike) error { return s.signalGroup(k.victim(anyone), syscall.SIGTERM) }},
 		{name: "outside-stop-cont", strike: stopAndGo},
+		{name: "outside-stop", rare: true, lanes: func(l *lane) bool { return l.spare }, strike: func(s *soak, k *strike) error {
+			return s.signal(k.victim(anyone), syscall.SIGSTOP) // the heartbeat finds out
+		}},
 		{name: "idle-killed", lanes: func(l *lane) bool { return l.spare }, strike: func(s *soak, k *strike) error {
 			return s.signal(k.victim(idle), syscall.SIGKILL)
 		}},

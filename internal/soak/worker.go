@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,16 @@ type home struct {
 	Dir   string // of the ledgers
 	Lane  string
 	Width int // how many calls it runs at once
+}
+
+// pid is this process's number as the parent sees it: /proc is the parent's
+// also where the worker has a PID namespace of its own.
+func pid() (int, error) {
+	self, err := os.Readlink("/proc/self")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(self)
 }
 
 // life is one life of a worker: its ledger.
@@ -59,11 +70,15 @@ func openLife(ctx context.Context, h home) (*life, error) {
 	if err := obey(ctx, h, happened); err != nil {
 		return nil, err
 	}
-	book, err := ledger.Create(filepath.Join(h.Dir, fmt.Sprintf("worker-%d-%d", os.Getpid(), time.Now().UnixNano())))
+	self, err := pid()
 	if err != nil {
 		return nil, err
 	}
-	return &life{h, book, happened}, book.Write(ledger.Line{Event: ledger.Run, PID: os.Getpid(), Width: h.Width, Worker: h.Lane})
+	book, err := ledger.Create(filepath.Join(h.Dir, fmt.Sprintf("worker-%d-%d", self, time.Now().UnixNano())))
+	if err != nil {
+		return nil, err
+	}
+	return &life{h, book, happened}, book.Write(ledger.Line{Event: ledger.Run, PID: self, Width: h.Width, Worker: h.Lane})
 }
 
 // execution is a call that carries a fault, seen by the worker that runs it.
