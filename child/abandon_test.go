@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -78,7 +79,7 @@ func TestUnkillableWorker(t *testing.T) {
 	if err.Error() != want {
 		t.Errorf("%q\nwant %q", err, want)
 	}
-	if c := as[*child.CrashError](t, receive(t, "the running call", running).err); c.Exit != crash.Exit {
+	if c := as[*child.CrashError](t, receive(t, "the running call", running).err); !reflect.DeepEqual(c.Exit, crash.Exit) {
 		t.Error(c)
 	}
 	as[*child.NotStartedError](t, receive(t, "the waiting call", waiting).err)

@@ -199,5 +199,7 @@ func (e *openError) Unwrap() []error { return e.wrapped }
 
 // LogValue carries the stack too, when the worker panicked.
 func (e *openError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("error", e.body.Message), slog.String("stack", e.body.Stack))
+	a := attrs{slog.String("error", e.body.Message)}
+	a.stack(stackOf(e.body.Stack), e.body.Stack)
+	return slog.GroupValue(a...)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,82 +37,94 @@ var deaths = []struct {
 	signal syscall.Signal
 	panic  string // value of the panic
 	trace  string // part of the crash report
-	text   string // the error after "worker w (pid N, run 1) ", in full
+	in     string // how the stack ends in the text, without line numbers; "" if there is no stack
+	text   string // the error between "worker w (pid N, run 1) " and in, in full
+	after  string // what comes after the call
 }{
 	{
 		way: "C segfault", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
-		text: "crashed with a segmentation fault: address 0xADDR, while running perish [cat.png]",
+		text: "crashed with a segmentation fault: address 0xADDR", in: ", in C.writeTo called by ccrash.Segfault (ccrash_cgo.go)",
 	},
 	{
 		way: "C abort", cause: child.Aborted, code: 2, trace: "SIGABRT: abort",
-		text: "crashed with an abort, while running perish [cat.png]",
+		text: "crashed with an abort", in: " in C.abort called by ccrash.Abort (ccrash_cgo.go)", after: "; its last words: last words before C abort",
+	},
+	{
+		way: "C complaint", cause: child.Aborted, code: 2, trace: "SIGABRT: abort",
+		text: "crashed with an abort", in: " in C.complain called by ccrash.Complain (ccrash_cgo.go)", after: "; its last words: free(): invalid pointer",
+	},
+	{ // the Go runtime has no stack to report, so it lets the signal do its work
+		way: "C abort on a thread", cause: child.Aborted, code: -1, signal: syscall.SIGABRT,
+		text: "crashed with an abort", after: "; its last words: last words before C abort on a thread",
 	},
 	{
 		way: "C stack overflow", cause: child.Segfault, code: 2, trace: "SIGSEGV: segmentation violation",
-		text: "crashed with a segmentation fault: address 0xADDR, while running perish [cat.png]",
+		text: "crashed with a segmentation fault: address 0xADDR", in: ", in C.deeper called by ccrash.Overflow (ccrash_cgo.go)",
 	},
-	{way: "unsafe fault", cause: child.Segfault, code: 2, trace: "[signal SIGSEGV"},
+	{
+		way: "unsafe fault", cause: child.Segfault, code: 2, trace: "[signal SIGSEGV",
+		text: "crashed with a segmentation fault: address 0xADDR", in: ", in child_test.unsafeFault (workers_test.go)",
+	},
 	{
 		way: "stack overflow", cause: child.Fatal, code: 2, trace: "runtime.newstack",
-		text: "crashed with a fatal error of the Go runtime: stack overflow, while running perish [cat.png]",
+		text: "crashed with a fatal error of the Go runtime: stack overflow", in: ", in child_test.recurse (workers_test.go)",
 	},
-	{way: "map writes", cause: child.Fatal, code: 2, trace: "maps.fatal"},
+	{
+		way: "map writes", cause: child.Fatal, code: 2, trace: "maps.fatal",
+		text: "crashed with a fatal error of the Go runtime: concurrent map writes", in: ", in maps.fatal called by child_test.mapWrites.func1 (workers_test.go)",
+	},
 	{
 		way: "unlock", cause: child.Fatal, code: 2, trace: "sync.fatal",
-		text: "crashed with a fatal error of the Go runtime: sync: unlock of unlocked mutex, while running perish [cat.png]",
+		text: "crashed with a fatal error of the Go runtime: sync: unlock of unlocked mutex", in: ", in sync.(*Mutex).Unlock called by child_test.init.func (workers_test.go)",
 	},
 	{
 		way: "panic", cause: child.Panicked, code: 2, panic: "no such colour",
-		text: "crashed with a panic: no such colour, while running perish [cat.png]",
+		text: "crashed with a panic: no such colour", in: ", in child_test.init.func (workers_test.go)",
 	},
 	{
 		way: "panic of an error", cause: child.Panicked, code: 2, panic: "reading: file already closed",
-		text: "crashed with a panic: reading: file already closed, while running perish [cat.png]",
+		text: "crashed with a panic: reading: file already closed", in: ", in child_test.init.func (workers_test.go)",
 	},
-	{way: "panic of nil", cause: child.Panicked, code: 2, panic: "panic called with nil argument"},
+	{way: "panic of nil", cause: child.Panicked, code: 2, panic: "panic called with nil argument", in: ", in child_test.init.func (workers_test.go)"},
 	{
 		way: "nil pointer", cause: child.Panicked, code: 2, panic: "runtime error: invalid memory address or nil pointer dereference",
-		text: "crashed with a panic: runtime error: invalid memory address or nil pointer dereference, while running perish [cat.png]",
+		text: "crashed with a panic: runtime error: invalid memory address or nil pointer dereference", in: ", in child_test.init.func (workers_test.go)",
 	},
-	{way: "goexit", cause: child.Panicked, code: 2, panic: "runtime.Goexit"},
+	{way: "goexit", cause: child.Panicked, code: 2, panic: "runtime.Goexit", in: ", in child_test.init.func (workers_test.go)"},
 	{
 		way: "panic elsewhere", cause: child.Panicked, code: 2, trace: "panic: from another goroutine",
-		text: "crashed with a panic: from another goroutine, while running perish [cat.png]",
+		text: "crashed with a panic: from another goroutine", in: ", in child_test.init.func (workers_test.go)",
 	},
 	{
 		way: "nil elsewhere", cause: child.Panicked, code: 2, trace: "panic: runtime error: invalid memory address",
-		text: "crashed with a panic: runtime error: invalid memory address or nil pointer dereference, while running perish [cat.png]",
+		text: "crashed with a panic: runtime error: invalid memory address or nil pointer dereference", in: ", in child_test.init.func (workers_test.go)",
 	},
-	{
-		way: "exit 0", cause: child.Exited,
-		text: "exited with status 0, while running perish [cat.png]; its last words: last words before exit 0",
-	},
-	{
-		way: "exit 2", cause: child.Exited, code: 2,
-		text: "exited with status 2, while running perish [cat.png]; its last words: last words before exit 2",
-	},
-	{
-		way: "exit 3", cause: child.Exited, code: 3,
-		text: "exited with status 3, while running perish [cat.png]; its last words: last words before exit 3",
-	},
+	{way: "exit 0", cause: child.Exited, text: "exited with status 0", after: "; its last words: last words before exit 0"},
+	{way: "exit 2", cause: child.Exited, code: 2, text: "exited with status 2", after: "; its last words: last words before exit 2"},
+	{way: "exit 3", cause: child.Exited, code: 3, text: "exited with status 3", after: "; its last words: last words before exit 3"},
 	{way: "log.Fatal", cause: child.Exited, code: 1},
 	{
 		way: "SIGKILL", cause: child.Killed, code: -1, signal: syscall.SIGKILL,
-		text: "was killed from outside (signal 9, killed), while running perish [cat.png]; its last words: last words before SIGKILL",
+		text:  "was killed from outside by SIGKILL (the kernel's log tells if that was the OOM killer)",
+		after: "; its last words: last words before SIGKILL",
 	},
-	{
-		way: "SIGHUP", cause: child.Signaled, code: -1, signal: syscall.SIGHUP,
-		text: "was ended by a signal (signal 1, hangup), while running perish [cat.png]; its last words: last words before SIGHUP",
-	},
+	{way: "SIGHUP", cause: child.Signaled, code: -1, signal: syscall.SIGHUP, text: "was ended by a signal (1, hangup)", after: "; its last words: last words before SIGHUP"},
 	{
 		way: "SIGQUIT", cause: child.Signaled, code: 2, trace: "SIGQUIT: quit",
-		text: "was ended by a signal: SIGQUIT: quit, while running perish [cat.png]",
+		text: "was ended by a signal: SIGQUIT: quit", in: ", in syscall.Kill called by child_test.raise (workers_test.go)",
 	},
+	{way: "out of data", cause: child.OutOfMemory, code: 2, trace: "runtime.throw", text: "ran out of memory: fatal error: runtime: out of memory", in: ", in bytes.Repeat called by child_test.init.func (workers_test.go)"},
 	// What a handler prints is never taken for the runtime's report.
-	{
-		way: "forged trace", cause: child.Exited, code: 2,
-		text: "exited with status 2, while running perish [cat.png]; its last words: goroutine 1 [running]:",
-	},
+	{way: "forged trace", cause: child.Exited, code: 2, text: "exited with status 2", after: "; its last words: goroutine 1 [running]:"},
+	// A report of its own making is in its report, and nowhere else.
+	{way: "forged report", cause: child.Segfault, trace: "SIGSEGV: forged", code: 2, text: "crashed with a segmentation fault"},
+}
+
+// plain takes out of a text what differs from one build or run to the next.
+func plain(text string) string {
+	text = anAddress.ReplaceAllString(text, "0xADDR")
+	text = regexp.MustCompile(`(init\.func)[0-9.]+`).ReplaceAllString(text, "$1")
+	return regexp.MustCompile(`(\w\.go):\d+\)`).ReplaceAllString(text, "$1)")
 }
 
 func TestEveryDeathIsTold(t *testing.T) {
@@ -123,6 +136,9 @@ func TestEveryDeathIsTold(t *testing.T) {
 				if !ccrash.HasC && strings.HasPrefix(d.way, "C ") {
 					t.Skip("needs cgo")
 				}
+				if raceEnabled && d.way == "out of data" {
+					t.Skip("the race detector notices first, and exits with status 66")
+				}
 				w := up(t, child.Config{Name: "w"})
 				pid := w.pid()
 				_, err := perish.Call(named("cat.png"), w, d.way)
@@ -130,6 +146,9 @@ func TestEveryDeathIsTold(t *testing.T) {
 
 				if crash.Worker != "w" || crash.PID != pid || crash.Run != 1 || crash.Uptime <= 0 || crash.Uptime > limit {
 					t.Errorf("worker %q, pid %d of %d, run %d, uptime %v", crash.Worker, crash.PID, pid, crash.Run, crash.Uptime)
+				}
+				if crash.Served != 0 || (crash.Reported.Stack != nil) != (d.in != "") {
+					t.Errorf("served %d, stack %v", crash.Served, crash.Reported.Stack)
 				}
 				if o := crash.Observed; crash.Cause != d.cause || o.Code != d.code || o.Signal != d.signal || o.CPU() <= 0 || o.PeakMemory < 0 {
 					t.Errorf("exit %+v, want cause %v, code %d, signal %d", crash.Exit, d.cause, d.code, d.signal)
@@ -151,8 +170,8 @@ func TestEveryDeathIsTold(t *testing.T) {
 				case crash.Reported.Panic == nil || !strings.Contains(crash.Reported.Panic.Value, d.panic) || !strings.Contains(crash.Reported.Panic.Stack, "workers_test.go:"):
 					t.Errorf("panic %+v", crash.Reported.Panic)
 				}
-				want := fmt.Sprintf("worker w (pid %d, run 1) %s", pid, d.text)
-				if text := anAddress.ReplaceAllString(err.Error(), "0xADDR"); strings.Contains(text, "\n") || d.text != "" && text != want {
+				want := fmt.Sprintf("worker w (pid %d, run 1) %s%s, while running perish [cat.png]%s", pid, d.text, d.in, d.after)
+				if text := plain(err.Error()); strings.Contains(text, "\n") || d.text != "" && text != want {
 					t.Errorf("text %q\nwant %q", text, want)
 				}
 				if errors.Is(err, child.ErrNotStarted) || !errors.Is(err, d.cause) || errors.Is(err, child.Hung) {
@@ -166,6 +185,34 @@ func TestEveryDeathIsTold(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A Go runtime that gets no thread ends the process: by itself, or with cgo by abort.
+func TestOutOfThreads(t *testing.T) {
+	watch(t)
+	_, err := perish.Call(named("a"), up(t, child.Config{}), "out of threads")
+	crash := as[*child.CrashError](t, err)
+	if crash.Cause != child.Fatal || !strings.Contains(err.Error(), "no thread could be created, raise Config.Tasks") {
+		t.Errorf("%v\n%s", err, crash.Reported.Stderr)
+	}
+}
+
+// How much the runtime is asked to print changes neither the cause nor the words.
+func TestGOTRACEBACK(t *testing.T) {
+	watch(t)
+	for _, d := range deaths {
+		if !slices.Contains([]string{"C segfault", "C abort", "unsafe fault", "stack overflow", "map writes", "panic", "panic elsewhere"}, d.way) || !ccrash.HasC && d.way[0] == 'C' {
+			continue
+		}
+		for _, level := range []string{"none", "single", "system", "crash"} {
+			_, err := perish.Call(named("a"), up(t, child.Config{Env: []string{"GOTRACEBACK=" + level}}), d.way)
+			crash := as[*child.CrashError](t, err)
+			aborts := level == "crash" && d.panic == ""
+			if crash.Cause != d.cause || aborts != (crash.Observed.Signal == syscall.SIGABRT) || !strings.Contains(plain(err.Error()), d.text) {
+				t.Errorf("%s, %s: %v, %+v", d.way, level, err, crash.Observed)
+			}
+		}
+	}
 }
 
 // A death after the answer leaves the answer alone.
@@ -213,7 +260,7 @@ func TestCrashErrorAsLogValue(t *testing.T) {
 	slog.New(log).Error("call failed", "err", err)
 	got := log.wait(t, "call failed").attrs
 	for key, want := range map[string]any{
-		"err.worker": "w", "err.run": uint64(1), "err.error": "crashed with a panic: no such colour",
+		"err.worker": "w", "err.run": uint64(1), "err.error": as[*child.CrashError](t, err).Exit.String(),
 		"err.cause": "panic", "err.code": int64(2), "err.signal": nil, "err.served": nil,
 		"err.call.func": "perish", "err.call.key": "cat.png", "err.call.trace": traceparent,
 	} {
@@ -221,7 +268,7 @@ func TestCrashErrorAsLogValue(t *testing.T) {
 			t.Errorf("%s is %#v, want %#v", key, got[key], want)
 		}
 	}
-	if stack, _ := got["err.stack"].(string); !strings.Contains(stack, "workers_test.go") {
+	if stack, _ := got["err.stack"].(string); !regexp.MustCompile(`^child_test\.init\.func\d+ \(workers_test\.go:\d+\) < [^\n]*$`).MatchString(stack) {
 		t.Errorf("stack %q", stack)
 	}
 }
@@ -296,10 +343,10 @@ func TestPanicBesideOthers(t *testing.T) {
 			t.Errorf("%v: %+v", crash, crash.Reported.Panic)
 		}
 	}
-	if want := " crashed with a panic: no such colour, while running perish [culprit] and 1 more"; !strings.HasSuffix(err.Error(), want) {
+	if want := " crashed with a panic: no such colour, in child_test.init.func (workers_test.go), while running perish [culprit] and 1 more"; !strings.HasSuffix(plain(err.Error()), want) {
 		t.Errorf("text %q, want %q", err, want)
 	}
-	if want := " crashed with a panic: no such colour, in perish [culprit], while running hold [innocent] and 1 more"; !strings.HasSuffix(other.Error(), want) {
+	if want := " crashed with a panic: no such colour, in child_test.init.func (workers_test.go), for perish [culprit], while running hold [innocent] and 1 more"; !strings.HasSuffix(plain(other.Error()), want) {
 		t.Errorf("text %q, want %q", other, want)
 	}
 }

@@ -10,12 +10,17 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/child/internal/ccrash"
 )
 
 // A worker that is killed for taking too long shows first what it was doing,
 // and the cause stays what it is.
 func TestDump(t *testing.T) {
 	watch(t)
+	inC := "C.spin called by ccrash.Spin (ccrash_cgo.go:"
+	if !ccrash.HasC {
+		inC = "ccrash.Spin (ccrash_nocgo.go:"
+	}
 	t.Run("ways", func(t *testing.T) {
 		for _, test := range []struct {
 			name        string
@@ -23,12 +28,13 @@ func TestDump(t *testing.T) {
 			env         []string
 			concurrency int
 			shows       string // the function that hangs, in the trace
+			in          string // the same in the error, for people
 		}{
-			{"Go loop", "Go", nil, 1, "spinInGo"},
-			{"Go loop on another thread", "Go", []string{"GOTRACEBACK=crash"}, 2, "spinInGo"},
-			{"C loop", "C", nil, 1, "ccrash.Spin"},
-			{"C loop on another thread", "C", nil, 2, "ccrash.Spin"},
-			{"a wait without end", "nothing", nil, 2, "[select (no cases)]:"},
+			{"Go loop", "Go", nil, 1, "spinInGo", "child_test.spinInGo (heartbeat_test.go:"},
+			{"Go loop on another thread", "Go", []string{"GOTRACEBACK=crash"}, 2, "spinInGo", "child_test.spinInGo (heartbeat_test.go:"},
+			{"C loop", "C", nil, 1, "ccrash.Spin", inC},
+			{"C loop on another thread", "C", nil, 2, "ccrash.Spin", inC},
+			{"a wait without end", "nothing", nil, 2, "[select (no cases)]:", "child_test.init.func"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
@@ -45,7 +51,7 @@ func TestDump(t *testing.T) {
 				if crash.Cause != child.Deadline || !strings.HasPrefix(crash.Reported.Trace, "SIGQUIT: quit") || !strings.Contains(crash.Reported.Trace, test.shows) {
 					t.Errorf("%v\n%s", err, crash.Reported.Trace)
 				}
-				if !strings.Contains(err.Error(), "was killed because the deadline of a call had passed: busy [a], while running busy [a]") {
+				if !strings.Contains(err.Error(), "was killed because the deadline of a call had passed: busy [a], in "+test.in) {
 					t.Error(err)
 				}
 			})

@@ -66,18 +66,30 @@ func (e *CrashError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "worker %s (pid %d, run %d) %v", e.Worker, e.PID, e.Run, e.Exit)
 	if p := e.Reported.Panic; p != nil && len(e.Calls) > 1 && e.Calls[0] != p.Call {
-		fmt.Fprintf(&b, ", in %s", p.Call)
+		fmt.Fprintf(&b, ", for %s", p.Call)
 	}
-	if len(e.Calls) > 0 {
-		fmt.Fprintf(&b, ", while running %s", e.Calls[0])
-		if n := len(e.Calls) - 1; n > 0 {
-			fmt.Fprintf(&b, " and %d more", n)
-		}
-	}
-	if line := lastLine(e.Reported.Stderr); line != "" && e.Detail == "" && e.Reported.Trace == "" {
+	b.WriteString(e.running())
+	if line := lastLine(e.Reported.words()); line != "" && e.wordsMatter() {
 		fmt.Fprintf(&b, "; its last words: %s", line)
 	}
 	return b.String()
+}
+
+// running says what ran, unless the text has named it already.
+func (e *CrashError) running() string {
+	more := ""
+	if n := len(e.Calls) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	switch {
+	case len(e.Calls) == 0:
+		return ""
+	case e.Detail != e.Calls[0].String():
+		return ", while running " + e.Calls[0].String() + more
+	case more != "":
+		return ", while running it" + more
+	}
+	return ""
 }
 
 // LogValue carries every fact that there is, each once: under "error" how it
@@ -99,7 +111,7 @@ func (e *CrashError) LogValue() slog.Value {
 	return slog.GroupValue(a...)
 }
 
-const logLines = 20 // of a report or of stderr, in a log record
+const logLines = 10 // of a report or of stderr, in a log record
 
 func headLines(s string, n int) string {
 	at := 0
@@ -221,10 +233,17 @@ func (e *UnavailableError) Error() string {
 // Is matches ErrNotStarted.
 func (e *UnavailableError) Is(target error) bool { return target == ErrNotStarted }
 
-// LogValue carries every fact.
+// LogValue carries every fact that there is, each once.
 func (e *UnavailableError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),
-		slog.Time("since", e.Since), slog.Duration("waited", e.Waited), slog.Any("last_exit", e.LastExit))
+	a := attrs{slog.String("error", "is not available: "+e.Reason), slog.String("worker", e.Worker)}
+	if !e.Since.IsZero() {
+		a = append(a, slog.Time("since", e.Since))
+	}
+	a.duration("waited", e.Waited)
+	if e.LastExit != nil {
+		a = append(a, slog.Any("last_exit", e.LastExit))
+	}
+	return slog.GroupValue(a...)
 }
 
 // StartError says that a worker could not be brought up. Serve returns it.
@@ -237,10 +256,7 @@ type StartError struct {
 
 func (e *StartError) Error() string {
 	s := fmt.Sprintf("worker %s did not start (%s): %v", e.Worker, e.Step, e.Err)
-	if crash, ok := errors.AsType[*CrashError](e.Err); ok && (crash.Detail != "" || crash.Reported.Trace != "") {
-		return s // the last lines are those of the crash report
-	}
-	if line := lastLine(e.Stderr); line != "" {
+	if line := lastLine(e.Stderr); line != "" && !e.crashed() { // a crash has told its own
 		s += "; its last words: " + line
 	}
 	return s
@@ -252,10 +268,19 @@ func (e *StartError) Unwrap() error { return e.Err }
 // Is matches ErrNotStarted: no call has been sent to such a worker.
 func (e *StartError) Is(target error) bool { return target == ErrNotStarted }
 
-// LogValue carries every fact.
+// LogValue carries every fact that there is, each once.
 func (e *StartError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),
-		slog.String("step", e.Step), slog.Any("cause", e.Err), slog.String("stderr", e.Stderr))
+	a := attrs{slog.String("error", "did not start ("+e.Step+")"), slog.String("worker", e.Worker), slog.Any("cause", e.Err)}
+	if !e.crashed() {
+		a.str("stderr", tailLines(e.Stderr, logLines))
+	}
+	return slog.GroupValue(a...)
+}
+
+// crashed reports whether the cause has the worker's last lines too.
+func (e *StartError) crashed() bool {
+	_, ok := errors.AsType[*CrashError](e.Err)
+	return ok
 }
 
 // StateError says that a function was called on a worker that has not the state

@@ -42,7 +42,7 @@ var causes = [...]struct{ name, deed string }{
 	Panicked:    {"panic", "crashed with a panic"},
 	Fatal:       {"Go fatal error", "crashed with a fatal error of the Go runtime"},
 	Signaled:    {"signal", "was ended by a signal"},
-	Killed:      {"killed from outside", "was killed from outside"},
+	Killed:      {"killed from outside", "was killed from outside by SIGKILL (the kernel's log tells if that was the OOM killer)"},
 	OutOfMemory: {"out of memory", "ran out of memory"},
 	Deadline:    {"deadline", "was killed because the deadline of a call had passed"},
 	Canceled:    {"canceled", "was killed because a call was canceled"},
@@ -98,10 +98,11 @@ func (o Observed) CPU() time.Duration { return o.User + o.System }
 
 // Reported is what the worker itself has told about its end. Each part may be missing.
 type Reported struct {
-	Trace   string // the crash report of its Go runtime, on a descriptor of its own
-	Panic   *Panic // the panic in a handler, when that was the cause
-	Stderr  string // the last lines it wrote to stderr, where everything in it may write
-	Goodbye string // why it said it would stop
+	Trace   string  // the crash report of its Go runtime, on a descriptor of its own
+	Panic   *Panic  // the panic in a handler, when that was the cause
+	Stack   []Frame // out of these, where it crashed or was found: the user's functions, innermost first, at most 64
+	Stderr  string  // the last lines it wrote to stderr, where everything in it may write
+	Goodbye string  // why it said it would stop
 }
 
 // Panic is what a handler panicked with.
@@ -120,17 +121,21 @@ func (e Exit) String() string {
 		b.WriteString("ended: " + e.Cause.String())
 	}
 	switch {
-	case !e.tellsStatus():
 	case e.Cause == Exited:
 		fmt.Fprintf(&b, " with status %d", e.Observed.Code)
-	default:
-		fmt.Fprintf(&b, " (signal %d, %v)", int(e.Observed.Signal), e.Observed.Signal)
+	case e.tellsStatus():
+		fmt.Fprintf(&b, " (%d, %v)", int(e.Observed.Signal), e.Observed.Signal)
 	}
 	if e.Observed.Core {
 		b.WriteString(" (core dumped)")
 	}
+	before := " "
 	if e.Detail != "" {
 		b.WriteString(": " + brief(e.Detail))
+		before = ", "
+	}
+	if in := site(e.Reported.Stack); in != "" {
+		b.WriteString(before + in)
 	}
 	return b.String()
 }
@@ -143,7 +148,7 @@ func (e Exit) attrs() attrs {
 	o, r := e.Observed, e.Reported
 	a := attrs{slog.String("error", e.String()), slog.String("cause", e.Cause.String())}
 	switch {
-	case e.tellsStatus(), o.Code < 0 && o.Signal == 0:
+	case e.tellsStatus(), e.Cause == Killed, o.Code < 0 && o.Signal == 0:
 	case o.Signal != 0:
 		a.str("signal", o.Signal.String())
 	default:
@@ -154,20 +159,36 @@ func (e Exit) attrs() attrs {
 		a = append(a, slog.Int64("peak_memory", o.PeakMemory))
 	}
 	a.str("goodbye", r.Goodbye)
-	switch {
-	case r.Panic != nil:
-		a.str("stack", headLines(r.Panic.Stack, logLines))
-	case r.Trace != "":
-		a.str("report", headLines(r.Trace, logLines))
-	default:
-		a.str("stderr", tailLines(r.Stderr, logLines))
+	if r.Panic != nil {
+		a.stack(r.Stack, r.Panic.Stack)
+	} else {
+		a.stack(r.Stack, r.Trace)
+	}
+	if e.wordsMatter() {
+		a.str("stderr", tailLines(r.words(), logLines))
 	}
 	return a
 }
 
+// wordsMatter reports whether what the worker said at the end may explain it:
+// its runtime's report has not, or says only that somebody has called abort.
+func (e Exit) wordsMatter() bool {
+	return e.Detail == "" && e.Reported.Trace == "" || e.Cause == Aborted
+}
+
+// words are the last lines of stderr without the runtime's report, which it
+// prints there too.
+func (r Reported) words() string {
+	if r.Trace == "" {
+		return r.Stderr
+	}
+	before, _, _ := strings.Cut("\n"+r.Stderr, "\n"+firstLine(r.Trace)+"\n")
+	return before
+}
+
 // tellsStatus reports whether String says what the kernel says.
 func (e Exit) tellsStatus() bool {
-	return e.Cause == Exited || e.Observed.Signal != 0 && (e.Cause == Signaled || e.Cause == Killed)
+	return e.Cause == Exited || e.Cause == Signaled && e.Observed.Signal != 0
 }
 
 // attrs are attributes of which the empty ones are left out.
@@ -177,6 +198,16 @@ func (a *attrs) str(key, value string) {
 	if value != "" {
 		*a = append(*a, slog.String(key, value))
 	}
+}
+
+// stack has a stack in one line, or, if there is none, the beginning of the text
+// in which none was found.
+func (a *attrs) stack(stack []Frame, text string) {
+	if len(stack) == 0 {
+		a.str("report", headLines(text, logLines))
+		return
+	}
+	a.str("stack", chain(stack))
 }
 
 func (a *attrs) duration(key string, d time.Duration) {
@@ -213,6 +244,10 @@ func (v evidence) exit() Exit {
 		e.Observed.Code = -1
 	}
 	e.Cause, e.Detail = v.cause()
+	e.Reported.Stack = stackOf(e.Reported.Trace)
+	if p := e.Reported.Panic; p != nil {
+		e.Reported.Stack = stackOf(p.Stack)
+	}
 	return e
 }
 
@@ -252,12 +287,17 @@ func signalCause(sig syscall.Signal) Cause {
 // reportCause reads the crash report of a Go runtime. Of a fatal error the
 // report has the stacks only; its name is on stderr.
 func reportCause(report, stderr string) (Cause, string) {
-	const fatal = "fatal error: "
+	const (
+		fatal    = "fatal error: "
+		noThread = "no thread could be created, raise Config.Tasks or the limits that hold here (ulimit -u, pids.max)"
+	)
 	detail := firstLine(report)
 	sigline := lineWith(report, "[signal ")
 	switch {
 	case strings.HasPrefix(report, "panic: "):
 		return Panicked, strings.TrimPrefix(detail, "panic: ")
+	case strings.HasPrefix(report, "SIGABRT: ") && lineWith(stderr, "runtime/cgo: pthread_create failed: ") != "":
+		return Fatal, noThread
 	case strings.HasPrefix(report, "SIGABRT: "):
 		return Aborted, ""
 	case strings.HasPrefix(report, "SIGSEGV: "), strings.HasPrefix(report, "SIGBUS: "):
@@ -265,18 +305,28 @@ func reportCause(report, stderr string) (Cause, string) {
 	case strings.HasPrefix(report, "SIG"):
 		return Signaled, detail
 	case strings.Contains(sigline, "SIGSEGV"), strings.Contains(sigline, "SIGBUS"):
-		return Segfault, strings.Trim(sigline, "[]")
+		return Segfault, faultAddress(sigline)
 	}
-	return Fatal, strings.TrimPrefix(lineWith(report+"\n"+stderr, fatal), fatal)
+	name := strings.TrimPrefix(lineWith(report+"\n"+stderr, fatal), fatal)
+	switch {
+	case strings.Contains(name, "out of memory"):
+		return OutOfMemory, "fatal error: " + name
+	case name == "newosproc":
+		return Fatal, noThread
+	}
+	return Fatal, name
 }
 
-// faultAddress finds the address of a fault in C in the report's second line,
-// "PC=0x47 m=0 sigcode=1 addr=0x100".
+// faultAddress finds the address of a fault, in the second line of a report on a
+// fault in C, "PC=0x47 m=0 sigcode=1 addr=0x100", or in "[signal SIGSEGV:
+// segmentation violation code=0x1 addr=0x100 pc=0x64]".
 func faultAddress(report string) string {
-	_, addr, found := strings.Cut(lineWith(report, "PC="), " addr=")
+	line := lineWith(report, "PC=") + lineWith(report, "[signal ")
+	_, addr, found := strings.Cut(line, " addr=")
 	if !found {
 		return ""
 	}
+	addr, _, _ = strings.Cut(addr, " ")
 	return "address " + addr
 }
 

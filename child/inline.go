@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -158,10 +159,10 @@ func (i *Inline) crash(ctx context.Context, began time.Time, req *Request, v any
 	call := CallInfo{Func: req.fn.name, Key: Key(ctx), Trace: Meta(ctx, TraceParent)}
 	return &CrashError{
 		Worker: i.cfg.Name, PID: os.Getpid(), Run: 1, Uptime: time.Since(began), Calls: []CallInfo{call},
-		Exit: Exit{
-			Cause: Panicked, Detail: firstLine(value), Observed: Observed{Code: exitPanic},
-			Reported: Reported{Panic: &Panic{Value: value, Stack: string(debug.Stack()), Call: call}},
-		},
+		Exit: evidence{
+			state:    spawn.State{Kind: spawn.Exited, Code: exitPanic},
+			reported: Reported{Panic: &Panic{Value: value, Stack: string(debug.Stack()), Call: call}},
+		}.exit(),
 	}
 }
 

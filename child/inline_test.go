@@ -58,7 +58,7 @@ func TestInlinePanic(t *testing.T) {
 		if !ok || crash.Exit.Cause != child.Panicked || crash.Reported.Panic.Value != value || crash.Reported.Panic.Stack == "" || len(crash.Calls) != 1 || crash.Calls[0].Key != "cat.png" {
 			t.Fatalf("%T %v", err, err)
 		}
-		if want := " crashed with a panic: " + value + ", while running twist [cat.png]"; !strings.HasSuffix(err.Error(), want) {
+		if want := " crashed with a panic: " + value + ", in child_test.init.func"; !strings.Contains(err.Error(), want) || !strings.HasSuffix(err.Error(), ", while running twist [cat.png]") {
 			t.Errorf("%q", err)
 		}
 	}

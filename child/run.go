@@ -143,7 +143,7 @@ func (r *run) spawn() (err error) {
 func (r *run) attach(ch *channels) error {
 	r.logs, r.page = newLogs(r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)), ch.page
 	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.outLine, Dropped: r.logs.lost("stdout")})
-	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page), Dropped: r.logs.lost("stderr")})
+	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page), Dropped: r.logs.lost("stderr"), Dying: r.page.Crashed})
 	var err, err2 error
 	r.control, err = newControl(ch.control[0], r.logs, r.ended)
 	r.transport, err2 = newPipes(ch.calls[1], ch.answers[0], r.cfg.MaxFrame, receiver{r.deliver, r.ended})

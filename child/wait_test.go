@@ -114,7 +114,7 @@ func TestUnavailable(t *testing.T) {
 		if took < 50*time.Millisecond || u.Waited < 50*time.Millisecond || u.Waited > took || u.Since.Before(before) || u.Worker != "w" {
 			t.Errorf("took %v: %+v", took, u)
 		}
-		want := fmt.Sprintf("worker w is not available: no worker came up in time (waited %v); last: worker w (pid %d, run 1) was killed from outside (signal 9, killed)",
+		want := fmt.Sprintf("worker w is not available: no worker came up in time (waited %v); last: worker w (pid %d, run 1) was killed from outside by SIGKILL (the kernel's log tells if that was the OOM killer)",
 			u.Waited.Round(time.Millisecond), crash.PID)
 		if u.Error() != want {
 			t.Errorf("%q\nwant %q", u, want)

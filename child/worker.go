@@ -86,6 +86,7 @@ func (w *worker) keepLastWords() error {
 	if err != nil {
 		return err
 	}
+	debug.SetTraceback("single") // at least: with GOTRACEBACK=none some fatal errors would not be reported at all
 	return debug.SetCrashOutput(crash, debug.CrashOptions{})
 }
 

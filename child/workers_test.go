@@ -3,6 +3,7 @@
 package child_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/verdigris-go/verdigris/child"
 	"github.com/verdigris-go/verdigris/child/internal/ccrash"
@@ -82,10 +85,12 @@ func (m *mortal) UnmarshalBinary([]byte) error  { return nil }
 
 // ways to die. They do not return, but for those that end the goroutine.
 var ways = map[string]func(){
-	"C segfault":       ccrash.Segfault,
-	"C abort":          ccrash.Abort,
-	"C stack overflow": ccrash.Overflow,
-	"unsafe fault":     unsafeFault,
+	"C segfault":          ccrash.Segfault,
+	"C abort":             ccrash.Abort,
+	"C stack overflow":    ccrash.Overflow,
+	"C abort on a thread": ccrash.AbortOnAThread,
+	"C complaint":         ccrash.Complain,
+	"unsafe fault":        unsafeFault,
 	"stack overflow": func() {
 		debug.SetMaxStack(1 << 20)
 		recurse(0)
@@ -106,10 +111,37 @@ var ways = map[string]func(){
 	"SIGHUP":            func() { raise(syscall.SIGHUP) },
 	"SIGQUIT":           func() { raise(syscall.SIGQUIT) },
 	"unlock":            func() { new(sync.Mutex).Unlock() },
+	"out of threads": func() {
+		rlimit(unix.RLIMIT_NPROC, 0)
+		_ = syscall.Setreuid(65534, 65534) // root has no limit
+		elsewhere(func() {
+			for {
+				go func() { runtime.LockOSThread(); select {} }()
+			}
+		})
+	},
+	"out of data": func() {
+		rlimit(unix.RLIMIT_DATA, 256<<20)
+		var all [][]byte
+		for {
+			all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+		}
+	},
+	"forged report": func() {
+		page := os.NewFile(6, "status page")
+		_, _ = page.WriteAt([]byte("SIGSEGV: forged\n\ngoroutine 1 [running]:\n(\n\t:1\n"), 4096)
+		os.Exit(2)
+	},
 	"forged trace": func() {
 		fmt.Fprintln(os.Stderr, "SIGSEGV: segmentation violation\nPC=0x0 m=0 sigcode=1\n\ngoroutine 1 [running]:")
 		os.Exit(2)
 	},
+}
+
+func rlimit(resource int, limit uint64) {
+	if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+		panic(err)
+	}
 }
 
 func raise(sig syscall.Signal) {
@@ -142,7 +174,7 @@ func mapWrites() {
 	for range 4 {
 		go func() {
 			for i := 0; ; i++ {
-				m[i%8]++
+				m[i%8] = i
 			}
 		}()
 	}

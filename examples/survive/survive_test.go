@@ -40,7 +40,7 @@ func TestSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := regexp.MustCompile(`^4 <nil>
-0 worker squarer \(pid \d+, run 1\) crashed with a segmentation fault: address 0x[0-9a-f]+, while running square
+0 worker squarer \(pid \d+, run 1\) crashed with a segmentation fault: address 0x[0-9a-f]+, in C\.square called by main\.init\.func1 \(main\.go:15\), while running square
 9 <nil>
 $`)
 	if !want.Match(out) {

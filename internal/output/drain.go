@@ -21,6 +21,10 @@ type Options struct {
 	Dropped func(lines uint64)
 	// Tail is how many of the last bytes are kept; zero means 64 KiB.
 	Tail int
+	// Dying, if set, is asked at each read until it says true: from then on only
+	// some more bytes are kept, so that a long report about a death does not push
+	// out what was printed before it. Line still gets everything.
+	Dying func() bool
 	// MaxLine is how many bytes of a line are given to Line; zero means 8 KiB.
 	MaxLine int
 	// LinesPerSecond is how many lines Line gets at most over a longer time.
@@ -33,6 +37,7 @@ type Options struct {
 
 const (
 	defaultTail    = 64 << 10
+	dyingTail      = 16 << 10 // bytes kept once it is dying, of a Tail of four times as much or more
 	defaultMaxLine = 8 << 10
 	defaultRate    = 100 // lines per second
 	defaultBurst   = 10  // seconds
@@ -65,6 +70,8 @@ const (
 // Drain reads one pipe until its end.
 type Drain struct {
 	file  *os.File
+	dying func() bool // Options.Dying, until it has said true; the reading goroutine's own, as is room
+	room  *int        // bytes that are still kept; nil while it is not dying
 	tail  *tail
 	lines *splitter // nil without Options.Line; used by the reading goroutine only
 	ended chan struct{}
@@ -78,6 +85,7 @@ func New(r *os.File, o Options) *Drain {
 	o = o.withDefaults()
 	d := &Drain{
 		file:  r,
+		dying: o.Dying,
 		tail:  newTail(o.Tail),
 		ended: make(chan struct{}),
 		idle:  make(chan struct{}),
@@ -125,10 +133,23 @@ func (d *Drain) read() error {
 }
 
 func (d *Drain) accept(p []byte) {
-	d.tail.write(p)
+	d.tail.write(d.wanted(p))
 	if d.lines != nil {
 		d.lines.write(p)
 	}
+}
+
+// wanted is what of p belongs into the tail.
+func (d *Drain) wanted(p []byte) []byte {
+	if d.dying != nil && d.dying() {
+		d.dying, d.room = nil, new(min(dyingTail, d.tail.max/4))
+	}
+	if d.room == nil {
+		return p
+	}
+	p = p[:min(len(p), *d.room)]
+	*d.room -= len(p)
+	return p
 }
 
 // Tail is the last part of what has been read so far: whole lines, unless a

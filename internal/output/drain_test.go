@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -270,6 +271,29 @@ func heap() int64 {
 }
 
 // One line that never ends needs no memory either.
+// A long report about a death does not push out what was said before it.
+func TestReportLeavesTheLastWords(t *testing.T) {
+	r, w := pipe(t)
+	var dying atomic.Bool
+	d := New(r, Options{Tail: 4 << 10, Dying: dying.Load})
+	const words = "cannot go on\n"
+	if _, err := io.WriteString(w, strings.Repeat("x\n", 2<<10)+words); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.HasSuffix(d.Tail(), words) {
+		time.Sleep(time.Millisecond)
+	}
+	dying.Store(true)
+	if _, err := io.WriteString(w, "report"+strings.Repeat("y", 100<<10)); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	d.Close(time.Second)
+	if _, report, found := strings.Cut(d.Tail(), words); !found || len(report) != 1<<10 || !strings.HasPrefix(report, "reportyyy") {
+		t.Errorf("the tail of %d bytes ends with %q", len(d.Tail()), d.Tail()[len(d.Tail())-100:])
+	}
+}
+
 func TestEndlessLine(t *testing.T) {
 	checkLeaks(t)
 	r, w := pipe(t)

@@ -3,6 +3,8 @@
 package ccrash
 
 /*
+#cgo LDFLAGS: -lpthread
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +19,17 @@ static int deeper(volatile int n) {
 }
 
 static void spin(void) { for (volatile unsigned long n = 0;; n++) {} }
+
+static void *aborting(void *unused) { abort(); return unused; }
+
+// The caller waits, so that nothing else ends first.
+static void abortOnAThread(void) {
+	pthread_t thread;
+	pthread_create(&thread, NULL, aborting, NULL);
+	pthread_join(thread, NULL);
+}
+
+static void complain(void) { fputs("free(): invalid pointer\n", stderr); abort(); }
 
 static void out(const char *s) { fputs(s, stdout); fflush(stdout); }
 static void err(const char *s) { fputs(s, stderr); }
@@ -39,6 +52,12 @@ func Overflow() { C.deeper(0) }
 
 // Spin never returns, and never sleeps.
 func Spin() { C.spin() }
+
+// AbortOnAThread calls abort(3) on a thread that Go knows nothing of.
+func AbortOnAThread() { C.abortOnAThread() }
+
+// Complain says why, as the C library does, and calls abort(3).
+func Complain() { C.complain() }
 
 // Print writes s to stdout as C does.
 func Print(s string) { with(s, func(c *C.char) { C.out(c) }) }

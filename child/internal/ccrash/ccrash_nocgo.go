@@ -35,6 +35,15 @@ func Spin() {
 	}
 }
 
+// AbortOnAThread does what it can.
+func AbortOnAThread() { Abort() }
+
+// Complain says why, and aborts.
+func Complain() {
+	fmt.Fprintln(os.Stderr, "free(): invalid pointer")
+	Abort()
+}
+
 // Print writes s to stdout.
 func Print(s string) { fmt.Print(s) }
 
