@@ -95,7 +95,7 @@ type place struct {
 // place finds our place in the v1 tree of a controller, or with "" in that of v2.
 func (f *finder) place(controller string) (p place, why string) {
 	own, member := f.paths[controller]
-	why = "no tree of it is mounted here"
+	why = "it is not mounted here"
 	for _, m := range f.mounts {
 		if member = m.version == V2; controller != "" {
 			member = slices.Contains(m.controllers, controller)
@@ -118,16 +118,14 @@ func (f *finder) place(controller string) (p place, why string) {
 }
 
 // mayDivide says why groups may not be made below a directory, in words; "" if
-// they may. Only own says that it is the program's own group.
+// they may.
 func (f *finder) mayDivide(p place, dir string) (why string) {
 	switch {
 	case p.readOnly:
 		return fmt.Sprintf("%s is mounted read-only, as in most containers: give the container a writable cgroup file system of its own (Docker: --security-opt writable-cgroups=true)", p.top)
 	case !f.writable(dir) || !f.writable(dir+"/cgroup.procs"):
 		return fmt.Sprintf("user %d may not make groups in %s: have it delegated (systemd: Delegate=yes)", f.uid(), dir)
-	case dir == p.top || f.delegated(dir):
-		return ""
-	case f.uid() != 0 && f.owner(dir) == f.uid() && !ofUserManager.MatchString(dir):
+	case dir == p.top || f.delegated(dir) || p.version == V1 && f.delegatedElsewhere():
 		return ""
 	case f.exists("/run/systemd/system"):
 		return fmt.Sprintf("%s belongs to systemd, which has not delegated it: set Delegate=yes (and DelegateSubgroup=main, for limits) in the unit", dir)
@@ -135,13 +133,25 @@ func (f *finder) mayDivide(p place, dir string) (why string) {
 	return ""
 }
 
-// ofUserManager matches groups that belong to the user but are kept by the
-// user's own systemd.
+// delegated reports whether whoever manages a group keeps his hands off it:
+// systemd says so, or has given it to this user. What belongs to the user below
+// user@1000.service is kept by the user's own systemd.
+func (f *finder) delegated(dir string) bool {
+	return f.attribute(dir, "user.delegate") == "1" || f.attribute(dir, "trusted.delegate") == "1" ||
+		f.uid() != 0 && f.owner(dir) == f.uid() && !ofUserManager.MatchString(dir)
+}
+
 var ofUserManager = regexp.MustCompile(`/user@\d+\.service/.`)
 
-// delegated reports whether systemd says that it keeps its hands off.
-func (f *finder) delegated(dir string) bool {
-	return f.attribute(dir, "user.delegate") == "1" || f.attribute(dir, "trusted.delegate") == "1"
+// delegatedElsewhere reports whether our group in systemd's own tree is
+// delegated: there is the mark for those of v1.
+func (f *finder) delegatedElsewhere() bool {
+	for _, controller := range []string{"", "name=systemd"} {
+		if p, why := f.place(controller); why == "" && f.delegated(p.dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // words are the content of a small file.
@@ -158,7 +168,9 @@ type tree struct {
 }
 
 // v2 looks at the program's own group, and at the group above it if that is
-// the one that has been delegated, and takes what can do more.
+// the one that has been delegated, or the root group of a container, and takes
+// what can do more. The root of the machine is not: a group below it would have
+// none of the limits that our own one has.
 func (f *finder) v2() tree {
 	p, why := f.place("")
 	if why != "" {
@@ -169,7 +181,7 @@ func (f *finder) v2() tree {
 	if own.base != "" && own.limits == "" || p.dir == p.top {
 		return own
 	}
-	if above := path.Dir(p.dir); f.delegated(above) {
+	if above := path.Dir(p.dir); f.delegated(above) || above == p.top && f.exists(above+"/cgroup.type") {
 		if t := f.divide(p, above); t.base != "" && (own.base == "" || t.limits == "") {
 			return t
 		}
@@ -194,12 +206,17 @@ func (f *finder) divide(p place, dir string) tree {
 	if dir != p.dir && len(f.words(dir+"/cgroup.procs")) == 0 {
 		return tree{base: dir, kill: Support{OK: true, By: V2}}
 	}
-	why := fmt.Sprintf("%s holds processes itself, so groups below it can have no limits: start the program in a group of its own below a delegated one (systemd 254: DelegateSubgroup=main beside Delegate=yes)", dir)
-	if len(f.words(dir+"/cgroup.subtree_control")) > 0 {
+	if on := f.words(dir + "/cgroup.subtree_control"); len(on) > 0 {
+		why := fmt.Sprintf("%s holds processes itself, and somebody has enabled %q below it, so nothing can be started there: %s", dir, on, goBelow)
 		return tree{kill: Support{Why: why}, limits: why}
 	}
-	return tree{base: dir, kill: Support{OK: true, By: V2}, limits: why}
+	return tree{
+		base: dir, kill: Support{OK: true, By: V2},
+		limits: fmt.Sprintf("%s holds processes itself, so groups below it can have no limits: %s", dir, goBelow),
+	}
 }
+
+const goBelow = "start the program in a group of its own below a delegated one (systemd 254: DelegateSubgroup=main beside Delegate=yes; in a container: the entry point moves itself into a new group)"
 
 // limit looks for a controller. It is in a tree of v1 or in that of v2, never
 // in both.
