@@ -38,7 +38,9 @@ type Config struct {
 	Setup Setup
 
 	// Concurrency is how many functions run at once in the worker, from 1 (the
-	// default: C code is rarely thread-safe) to 4096.
+	// default: C code is rarely thread-safe) to 4096. It also says how many
+	// processors the worker's Go code uses at once: GOMAXPROCS is one more than
+	// Concurrency, or the parent's if that is less, unless Env names it.
 	Concurrency int
 
 	// Ahead is how many calls may be on their way to the worker beyond those
@@ -106,6 +108,21 @@ type Config struct {
 	// MaxFrame bounds one message either way, in bytes (64 MiB; at most 1 GiB).
 	MaxFrame int
 
+	// Memory bounds what the worker and all that it starts may use, in bytes: 0 is
+	// no bound, and less than 16 MiB is refused (32 MiB under the race detector),
+	// which a Go program needs for itself. It is kept by a control group where one can be had, and otherwise by
+	// RLIMIT_DATA (getrlimit(2)) and a watch over the resident memory of the worker
+	// alone, also while calls run: see Enforced. A worker that is over it dies,
+	// with the cause OutOfMemory. Its Go heap collects garbage earlier: GOMEMLIMIT
+	// is set to nine tenths of Memory, unless Env names it.
+	Memory int64
+
+	// Tasks bounds how many processes and threads there may be of the worker and
+	// of all that it starts: 0 is no bound, and less than 10 is refused, which a Go
+	// program needs for itself. It needs a control group; where there cannot be
+	// one, the worker does not start, and the error says why.
+	Tasks int
+
 	// Logger receives the worker's log records and output, and what happens to
 	// it. Nil: slog.Default() at the time of New. What the worker logs below
 	// this logger's level is dropped in the worker.
@@ -158,6 +175,12 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxFrame = or(c.MaxFrame, defaultMaxFrame)
 	if c.MaxFrame < 1<<10 || c.MaxFrame > 1<<30 {
 		fault("MaxFrame %d is not in 1 KiB..1 GiB", c.MaxFrame)
+	}
+	if c.Memory != 0 && c.Memory < minMemory {
+		fault("Memory %d is less than the %d MiB that a worker needs for itself", c.Memory, minMemory>>20)
+	}
+	if c.Tasks != 0 && c.Tasks < minTasks {
+		fault("Tasks %d is less than the %d threads that a worker needs for itself", c.Tasks, minTasks)
 	}
 	if c.OnCancel > Kill {
 		fault("OnCancel %d is not one of Finish, Kill", c.OnCancel)
@@ -217,7 +240,8 @@ var passedOn = []string{"GOCOVERDIR", "GORACE", "GOTRACEBACK"}
 // environ makes the worker's environment. Of entries for the same name the last
 // one counts; the marker, which tells Init to take over, is not the user's.
 func (c *Config) environ() []string {
-	values := map[string]string{"GORACE": "atexit_sleep_ms=0"} // or a worker built with -race takes a second to end
+	values := c.runtimeSettings()
+	values["GORACE"] = "atexit_sleep_ms=0" // or a worker built with -race takes a second to end
 	for _, v := range slices.Concat(passedOn, c.Env) {
 		name, value, given := strings.Cut(v, "=")
 		if !given {

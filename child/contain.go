@@ -46,20 +46,21 @@ func (c Contain) String() string {
 type Enforced struct {
 	Kill    Contain // by what everything the worker has started is killed; never ContainAuto
 	KillWhy string  // why it is nothing stronger; "" when it is what was asked for
+
+	Memory    Limiter // by what Config.Memory is kept
+	MemoryWhy string  // why it is not by a control group, although Memory is set
+	Tasks     Limiter // by what Config.Tasks is kept
 }
 
 // sweepLimit bounds the search for what has left its worker's process group.
 const sweepLimit = 5 * time.Second
 
-// hosts says what control groups can do here. It is a variable so that a test
-// can play a machine without them.
-var hosts = cgroup.Find
-
-// hold is what all that a run has started is killed by. Its methods may be
-// called from any goroutine.
+// hold is what all that a run has started is killed by, and what keeps its
+// limits. Its methods may be called from any goroutine.
 type hold struct {
 	enforced Enforced
-	group    *cgroup.Group // with ContainCgroup
+	group    *cgroup.Group // nil if neither killing nor a limit needs one
+	limits   cgroup.Limits // of the group
 	mark     string        // with ContainGroup: what all of it has in its environment
 	proc     *spawn.Process
 
@@ -69,41 +70,68 @@ type hold struct {
 }
 
 // newHold makes what has to be there before the worker is.
-func newHold(want Contain) (*hold, error) {
-	h := &hold{enforced: Enforced{Kill: want}}
-	switch want {
-	case ContainPIDNamespace:
+func newHold(c *Config) (*hold, error) {
+	host := c.host()
+	h, err := c.hold(host)
+	if err != nil || !h.wantsGroup() {
+		return h, err
+	}
+	if h.group, err = host.New(h.limits); err == nil {
 		return h, nil
-	case ContainAuto, ContainCgroup:
-		var err error
-		if h.group, err = newGroup(); err == nil {
-			h.enforced.Kill = ContainCgroup
-			return h, nil
-		} else if want == ContainCgroup {
-			return nil, fmt.Errorf("Config.Contain is ContainCgroup: %w", err)
-		}
-		h.sweeps(err)
-	case ContainGroup:
-		h.sweeps(nil)
+	}
+	without, unheld := c.hold(noGroups(err.Error()))
+	if unheld != nil {
+		return nil, err
+	}
+	return without, nil
+}
+
+// hold decides how a run is held on a machine that can do so much. What has
+// been asked for and cannot be had is an error, but for Memory, for which there
+// is another way.
+func (c *Config) hold(host *cgroup.Host) (*hold, error) {
+	h := &hold{enforced: Enforced{Kill: c.Contain}}
+	e := &h.enforced
+	switch {
+	case c.Contain == ContainCgroup && !host.Kill.OK:
+		return nil, fmt.Errorf("Config.Contain is ContainCgroup: %s", host.Kill.Why)
+	case c.Tasks > 0 && !host.Tasks.OK:
+		return nil, fmt.Errorf("Config.Tasks cannot be kept here: %s", host.Tasks.Why)
+	case c.Contain == ContainAuto && host.Kill.OK:
+		e.Kill = ContainCgroup
+	case c.Contain == ContainAuto:
+		e.Kill, e.KillWhy = ContainGroup, host.Kill.Why
+	}
+	if e.Kill == ContainGroup {
+		h.mark = sweep.NewMark()
+	}
+	if c.Tasks > 0 {
+		h.limits.Tasks, e.Tasks = c.Tasks, LimitCgroup
+	}
+	if c.Memory > 0 && host.Memory.OK {
+		h.limits.Memory, e.Memory = c.Memory, LimitCgroup
+	} else if c.Memory > 0 {
+		e.Memory, e.MemoryWhy = LimitWatch, host.Memory.Why
 	}
 	return h, nil
 }
 
-func newGroup() (*cgroup.Group, error) {
-	host := hosts()
-	if !host.Kill.OK {
-		return nil, errors.New(host.Kill.Why)
-	}
-	return host.New(cgroup.Limits{})
+func (h *hold) wantsGroup() bool {
+	return h.enforced.Kill == ContainCgroup || h.limits != cgroup.Limits{}
 }
 
-// sweeps makes the process group and the sweep the way to end all of it, since
-// there is nothing stronger.
-func (h *hold) sweeps(why error) {
-	h.enforced.Kill, h.mark = ContainGroup, sweep.NewMark()
-	if why != nil {
-		h.enforced.KillWhy = why.Error()
+// host is what control groups can do for this worker.
+func (c *Config) host() *cgroup.Host {
+	if c.tune.noGroups {
+		return noGroups("the test wants none")
 	}
+	return cgroup.Find()
+}
+
+// noGroups is a machine on which control groups can do nothing.
+func noGroups(why string) *cgroup.Host {
+	no := cgroup.Support{Why: why}
+	return &cgroup.Host{Kill: no, Memory: no, Tasks: no}
 }
 
 // prepare lets a worker be born under the hold.
@@ -120,19 +148,21 @@ func (h *hold) prepare(c *spawn.Command) {
 }
 
 // start starts the worker. A kernel or a container's policy may know control
-// groups and refuse to start a process in one: then, if nobody has asked for it,
-// it is done without.
-func (h *hold) start(c spawn.Command, want Contain) (err error) {
+// groups and refuse to start a process in one: then it is done without, if that
+// is still what has been asked for.
+func (h *hold) start(c spawn.Command, cfg *Config) (err error) {
 	plain := c
 	h.prepare(&c)
 	h.proc, err = spawn.Start(c)
-	if err == nil || h.group == nil || want != ContainAuto || spawn.Shortage(err) {
+	if err == nil || h.group == nil || spawn.Shortage(err) {
 		return err
 	}
-	refused := err
+	without, unheld := cfg.hold(noGroups("a process cannot be started in a control group here: " + err.Error()))
+	if unheld != nil {
+		return err
+	}
 	_ = h.group.Close() // nothing lives in it
-	h.group = nil
-	h.sweeps(fmt.Errorf("a process cannot be started in a control group here: %w", refused))
+	h.group, h.enforced, h.mark = nil, without.enforced, without.mark
 	h.prepare(&plain)
 	h.proc, err = spawn.Start(plain)
 	return err
@@ -172,12 +202,14 @@ func (h *hold) endLater() {
 	}()
 }
 
+// clear leaves nothing. The kernel has killed a PID namespace with its first process.
 func (h *hold) clear() error {
-	switch {
-	case h.group != nil:
-		return h.group.Close()
-	case h.mark != "" && h.proc != nil:
-		return sweep.Kill(h.mark, sweepLimit)
+	var swept, closed error
+	if h.mark != "" && h.proc != nil {
+		swept = sweep.Kill(h.mark, sweepLimit)
 	}
-	return nil // the kernel has killed a PID namespace with its first process
+	if h.group != nil {
+		closed = h.group.Close()
+	}
+	return errors.Join(swept, closed)
 }

@@ -227,6 +227,7 @@ type evidence struct {
 	state    spawn.State
 	ordered  *order // nil: it was not us
 	reported Reported
+	shortage shortage // of memory or tasks
 }
 
 // String says why the worker was to be killed.
@@ -244,6 +245,9 @@ func (v evidence) exit() Exit {
 		e.Observed.Code = -1
 	}
 	e.Cause, e.Detail = v.cause()
+	if v.ordered == nil {
+		e.Cause, e.Detail = v.shortage.explain(e)
+	}
 	e.Reported.Stack = stackOf(e.Reported.Trace)
 	if p := e.Reported.Panic; p != nil {
 		e.Reported.Stack = stackOf(p.Stack)

@@ -1,9 +1,15 @@
 package child
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // MaxAbandoned is how many abandoned processes there may be.
 const MaxAbandoned = maxAbandoned
+
+// LeastMemory is the least Config.Memory.
+const LeastMemory = minMemory
 
 // WithKillGrace sets how long a killed process may take to die.
 func (c Config) WithKillGrace(d time.Duration) Config {
@@ -15,4 +21,25 @@ func (c Config) WithKillGrace(d time.Duration) Config {
 func (c Config) Undying() Config {
 	c.tune.undying = true
 	return c
+}
+
+// WithoutGroups plays a machine that has no control groups.
+func (c Config) WithoutGroups() Config {
+	c.tune.noGroups = true
+	return c
+}
+
+// WithoutWatch leaves RLIMIT_DATA alone with the workers' memory.
+func (c Config) WithoutWatch() Config {
+	c.tune.noWatch = true
+	return c
+}
+
+// WarnOfOOM tells about a danger.
+var WarnOfOOM = warnOfOOM
+
+// ForgetWarning lets it be told again, in this test and after it.
+func ForgetWarning(t testing.TB) {
+	before := warned.Swap(false)
+	t.Cleanup(func() { warned.Store(before) })
 }

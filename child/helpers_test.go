@@ -29,8 +29,8 @@ const limit = 10 * time.Second
 
 var warm = sync.OnceFunc(func() { _, _ = child.Once(context.Background(), child.Config{}, double, 1) })
 
-// watch fails the test if it leaves a process, a descriptor or a goroutine
-// behind. It is called first, so that it looks last. Parallel subtests share
+// watch fails the test if it leaves a process, a descriptor, a goroutine or a
+// control group behind. It is called first, so that it looks last. Parallel subtests share
 // the watch of their parent.
 func watch(t testing.TB) {
 	t.Helper()
@@ -38,11 +38,11 @@ func watch(t testing.TB) {
 	files, goroutines := descriptors(t), runtime.NumGoroutine()
 	t.Cleanup(func() {
 		if settles(func() bool {
-			return len(children(t)) == 0 && len(descriptors(t)) <= len(files) && runtime.NumGoroutine() <= goroutines
+			return len(groupsOf(t, os.Getpid())) == 0 && len(children(t)) == 0 && len(descriptors(t)) <= len(files) && runtime.NumGoroutine() <= goroutines
 		}) {
 			return
 		}
-		t.Errorf("left behind: children %v, goroutines %d -> %d, descriptors\n%v\n%v\n%s", children(t),
+		t.Errorf("left behind: control groups %v, children %v, goroutines %d -> %d, descriptors\n%v\n%v\n%s", groupsOf(t, os.Getpid()), children(t),
 			goroutines, runtime.NumGoroutine(), files, descriptors(t), stacks())
 	})
 }
@@ -141,6 +141,24 @@ func processes(t testing.TB) map[int]int {
 		all[pid], _ = strconv.Atoi(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[1])
 	}
 	return all
+}
+
+// groupsOf are the directories that a program has in the trees of control groups.
+func groupsOf(t testing.TB, pid int) (dirs []string) {
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	for line := range strings.Lines(string(info)) {
+		if !strings.Contains(line, " - cgroup") {
+			continue
+		}
+		_ = filepath.WalkDir(strings.Fields(line)[4], func(path string, d fs.DirEntry, err error) error {
+			if err == nil && strings.HasPrefix(d.Name(), fmt.Sprintf("verdigris.%d.", pid)) {
+				dirs = append(dirs, path)
+			}
+			return nil
+		})
+	}
+	return dirs
 }
 
 // exists reports whether there is such a process, be it a zombie.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -94,14 +95,15 @@ func TestEnvironment(t *testing.T) {
 	must(t, err)
 	slices.Sort(g.Env)
 	g.Env = slices.DeleteFunc(g.Env, isMark)
-	want := []string{"EMPTY=", "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single", "PASSED=yes", "SET=to this=that", "TWICE=mine"}
+	procs := fmt.Sprintf("GOMAXPROCS=%d", min(runtime.GOMAXPROCS(0), 2))
+	want := []string{"EMPTY=", procs, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single", "PASSED=yes", "SET=to this=that", "TWICE=mine"}
 	if !slices.Equal(g.Env, want) {
 		t.Errorf("%q\nwant %q", g.Env, want)
 	}
 	g, err = child.Once(t.Context(), child.Config{}, inspect, true)
 	must(t, err)
 	g.Env = slices.DeleteFunc(g.Env, isMark)
-	if slices.Sort(g.Env); !slices.Equal(g.Env, []string{"GORACE=atexit_sleep_ms=0", "GOTRACEBACK=none"}) {
+	if slices.Sort(g.Env); !slices.Equal(g.Env, []string{procs, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=none"}) {
 		t.Errorf("by default: %q", g.Env)
 	}
 }

@@ -74,7 +74,9 @@ func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*
 		r.logs.note("worker ready", slog.Duration("took", r.readyAt.Sub(r.born)))
 		return r, nil
 	}
-	r.kill(order{cause: KillCalled, detail: "its start had failed"})
+	if err != errDied { // or the death would be taken for our doing
+		r.kill(order{cause: KillCalled, detail: "its start had failed"})
+	}
 	crash := r.bury()
 	if err == errDied {
 		step, err = r.lastWord(step, crash)
@@ -120,13 +122,13 @@ func (r *run) spawn() (err error) {
 	if exe != nil {
 		defer exe.Close()
 	}
-	if r.hold, err = newHold(r.cfg.Contain); err != nil {
+	if r.hold, err = newHold(r.cfg); err != nil {
 		return err
 	}
 	err = r.hold.start(spawn.Command{
 		Exe: exe, Argv: []string{processName(r.cfg.Name)}, Env: r.cfg.environ(), Dir: r.cfg.Dir,
 		Files: ch.theirs(), Stdout: ch.stdout[1], Stderr: ch.stderr[1],
-	}, r.cfg.Contain)
+	}, r.cfg)
 	if err != nil {
 		_ = r.hold.end()() // nothing lives in it
 		return err
@@ -135,8 +137,10 @@ func (r *run) spawn() (err error) {
 	if err = r.attach(ch); err != nil {
 		r.slay()
 		r.hold.endLater()
+		return err
 	}
-	return err
+	r.limit()
+	return nil
 }
 
 // attach begins to listen to a worker that has just been spawned.
@@ -289,6 +293,7 @@ func (r *run) attend(ctx context.Context) (lost bool, why error) {
 			r.asked = true
 			return false, nil
 		case <-pulse.C:
+			lookForOOM()
 			if pulse.tick(r.control.heard.Load()) == hung {
 				r.kill(order{Hung, fmt.Sprintf("no answer for %d periods of %v", missedBeats, r.cfg.Heartbeat)})
 			} else {
@@ -392,6 +397,7 @@ func (r *run) bury() *CrashError {
 		grace = 0
 		r.logs.tell(slog.LevelError, "worker abandoned: it did not die of SIGKILL", slog.String("ordered", r.ordered.Load().String()))
 	}
+	lack := r.hold.shortage(r.cfg)
 	if dead {
 		r.hold.end() // beside what follows: descendants may hold the pipes open
 	}
@@ -401,7 +407,7 @@ func (r *run) bury() *CrashError {
 	r.stdout.Close(grace)
 	r.stderr.Close(grace)
 	r.logs.close(r.stdout, r.stderr)
-	crash := r.crash(dead)
+	crash := r.crash(dead, lack)
 	r.fail(crash)
 	r.page.Close()
 	if dead {
@@ -420,13 +426,13 @@ func (r *run) tellLeft(err error) {
 }
 
 // crash puts together what is known about the end.
-func (r *run) crash(dead bool) *CrashError {
+func (r *run) crash(dead bool, lack shortage) *CrashError {
 	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n, Served: r.calls.served.Load()}
 	if !r.readyAt.IsZero() {
 		c.Uptime = time.Since(r.readyAt)
 	}
 	if dead {
-		c.Exit = evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported()}.exit()
+		c.Exit = evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported(), shortage: lack}.exit()
 	} else {
 		c.Exit = Exit{Cause: Abandoned, Detail: "it " + r.ordered.Load().String(), Observed: Observed{Code: -1}, Reported: r.reported()}
 	}

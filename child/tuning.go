@@ -6,6 +6,8 @@ import "time"
 type tuning struct {
 	killGrace time.Duration // from SIGKILL to the death; a process in an endless system call may not die (5 s)
 	undying   bool          // the worker is not killed, as if it were in such a call
+	noGroups  bool          // as on a machine without control groups
+	noWatch   bool          // over its memory
 }
 
 func (t tuning) withDefaults() tuning {

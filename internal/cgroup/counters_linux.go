@@ -34,6 +34,15 @@ func (g *Group) Peak() (bytes int64, ok bool) {
 	return bytes, err == nil
 }
 
+// TaskRefusals is how many processes and threads of the group could not be made
+// because of its limit.
+func (g *Group) TaskRefusals() (refused uint64, ok bool) {
+	if g.tasks == nil {
+		return 0, false
+	}
+	return counter(g.tasks.dir+"/pids.events", "max")
+}
+
 // SharedOOM is how many processes of this program's own group the OOM killer
 // has ended: the program itself, workers without a group of their own, and
 // whoever else is in there. Groups below it are not counted where the kernel

@@ -14,6 +14,7 @@ import (
 type Group struct {
 	parts  []part
 	memory *part    // where its memory is limited; nil if it is not
+	tasks  *part    // where its tasks are
 	file   *os.File // its directory in v2
 
 	once sync.Once // Close
@@ -85,6 +86,7 @@ func (g *Group) limit(h *Host, l Limits) (err error) {
 			}
 		}
 		if l.Tasks > 0 && p.stem == h.tasks {
+			g.tasks = p
 			if err := write(p.dir+"/pids.max", strconv.Itoa(l.Tasks)); err != nil {
 				return err
 			}

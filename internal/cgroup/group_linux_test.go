@@ -264,11 +264,8 @@ func TestLeftovers(t *testing.T) {
 	if !alive(grandchild) || len(remains(h, parent.Process.Pid)) == 0 {
 		t.Fatal("a living program was taken for a dead one")
 	}
-	must(t, parent.Process.Kill())
+	must(t, parent.Process.Kill()) // from here on, another program on this machine may be the next one
 	parent.Wait()
-	if !alive(grandchild) || len(remains(h, parent.Process.Pid)) == 0 {
-		t.Fatal("nothing was left to remove")
-	}
 	g, err = find(machine{}).New(every(h))
 	must(t, err)
 	must(t, g.Close())

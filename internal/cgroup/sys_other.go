@@ -54,3 +54,6 @@ func (g *Group) OOMKills() (kills uint64, ok bool) { return 0, false }
 
 // Peak knows nothing.
 func (g *Group) Peak() (bytes int64, ok bool) { return 0, false }
+
+// TaskRefusals knows nothing.
+func (g *Group) TaskRefusals() (refused uint64, ok bool) { return 0, false }

@@ -31,6 +31,14 @@ static void abortOnAThread(void) {
 
 static void complain(void) { fputs("free(): invalid pointer\n", stderr); abort(); }
 
+// Takes memory, uses it, and loses it.
+static int leak(size_t size) {
+	volatile char *p = malloc(size);
+	if (!p) return 0;
+	for (size_t i = 0; i < size; i += 1024) p[i] = 1;
+	return 1;
+}
+
 static void out(const char *s) { fputs(s, stdout); fflush(stdout); }
 static void err(const char *s) { fputs(s, stderr); }
 */
@@ -58,6 +66,9 @@ func AbortOnAThread() { C.abortOnAThread() }
 
 // Complain says why, as the C library does, and calls abort(3).
 func Complain() { C.complain() }
+
+// Leak loses so many bytes of memory, and reports whether it got them.
+func Leak(size int) bool { return C.leak(C.size_t(size)) != 0 }
 
 // Print writes s to stdout as C does.
 func Print(s string) { with(s, func(c *C.char) { C.out(c) }) }

@@ -44,6 +44,18 @@ func Complain() {
 	Abort()
 }
 
+var lost [][]byte
+
+// Leak loses so many bytes of memory.
+func Leak(size int) bool {
+	p := make([]byte, size)
+	for i := 0; i < size; i += 4096 {
+		p[i] = 1
+	}
+	lost = append(lost, p)
+	return true
+}
+
 // Print writes s to stdout.
 func Print(s string) { fmt.Print(s) }
 
