@@ -60,6 +60,10 @@ bench: ## run benchmarks into out/bench.txt; with OLD=file compare (PKG, BENCH, 
 fuzz: ## run all fuzz targets, FUZZTIME (5m) for all of them together (PKG)
 	$(GO) run ./internal/fuzzing -time $(FUZZTIME) $(PKG)
 
+.PHONY: mutants
+mutants: ## build versions with one protection removed each, and see the named test fail (RUN)
+	$(GO) run ./internal/mutants -run '$(RUN)'
+
 .PHONY: cover
 cover: ## measure test coverage into out/cover.out and out/cover.html
 	@mkdir -p out

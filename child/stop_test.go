@@ -285,3 +285,16 @@ func TestStopWhileStarting(t *testing.T) {
 		g.open(t)
 	}
 }
+
+// F13: SIGTERM does nothing to a stopped process before it is continued. A
+// worker that is stopped ends at that step and does not wait for SIGKILL.
+func TestStopOfAStoppedWorker(t *testing.T) {
+	watch(t)
+	w := up(t, child.Config{Stop: child.Stop{Drain: 50 * time.Millisecond, Close: 50 * time.Millisecond, Term: limit}})
+	freeze(t, w.pid())
+	began := time.Now()
+	crash := as[*child.CrashError](t, w.stop())
+	if took := time.Since(began); took > limit/2 || crash.Observed.Signal == syscall.SIGKILL {
+		t.Errorf("it took %v: %v", took, crash)
+	}
+}

@@ -24,3 +24,17 @@ func TestNestedUnorderedMaps(t *testing.T) {
 		t.Fatal("not within 10 s")
 	}
 }
+
+// The CBOR library has limits of its own. Those of the check before it hold too,
+// for bodies that it never sees.
+func TestLimitsWithoutTheLibrary(t *testing.T) {
+	if err := valid(append(bytes.Repeat([]byte{0x81}, MaxNesting-1), 0x80)); err != nil {
+		t.Error(err)
+	}
+	if err := valid(append(bytes.Repeat([]byte{0x81}, MaxNesting), 0x80)); err == nil {
+		t.Errorf("%d levels are accepted", MaxNesting+1)
+	}
+	if err := valid([]byte{0xa3, 2, 0, 1, 0, 2, 0}); !errors.Is(err, errDuplicate) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// mutant is the library with one protection removed.
+type mutant struct {
+	name     string // what is removed
+	fault    string // the faults of docs/faults.md that it protects from
+	file     string // where
+	old, new string // the text that stands there once, and what stands there then
+	test     string // which must fail
+	pkg      string // the folder of its package, if it is not the file's
+}
+
+// in is the folder of the test's package.
+func (m mutant) in() string {
+	if m.pkg != "" {
+		return m.pkg
+	}
+	return path.Dir(m.file)
+}
+
+// apply makes the change.
+func (m mutant) apply(text string) (string, error) {
+	if n := strings.Count(text, m.old); n != 1 {
+		return "", fmt.Errorf("what it replaces stands in %s %d times: %q", m.file, n, m.old)
+	}
+	return strings.Replace(text, m.old, m.new, 1), nil
+}
+
+var table = []mutant{
+	// The wire.
+	{
+		name: "frame bound", fault: "F35", file: "wire/reader.go", test: "TestReaderLimit",
+		old: "err == nil && int64(h.size) > int64(limit)", new: "err == nil && h.size == 1<<32-1 && limit < 0",
+	},
+	{
+		name: "memory as bytes arrive", fault: "F35", file: "wire/reader.go", test: "TestReaderDoesNotBelieveLengths",
+		old: "max(baseBuffer, min(n, 2*have))", new: "max(baseBuffer, n)",
+	},
+	{
+		name: "magic byte", fault: "F30 F41", file: "wire/frame.go", test: "TestReaderRefusesFlippedHeaderBits",
+		old: "case b[0] != magic:", new: "case b[0] == magic+1:",
+	},
+	{
+		name: "protocol version in frames", fault: "F37", file: "wire/frame.go", test: "TestBadHandshake", pkg: "child",
+		old: "case b[3] != Version:", new: "case b[3] == 0:",
+	},
+	{
+		name: "nesting limit", fault: "F36", file: "wire/strict.go", test: "TestLimitsWithoutTheLibrary",
+		old: "depth >= MaxNesting", new: "depth >= 1<<30",
+	},
+	{
+		name: "element limit", fault: "F36", file: "wire/strict.go", test: "TestArrayAndMapLimits",
+		old: "if n > MaxElements {", new: "if n > 1<<62 {",
+	},
+	{
+		name: "duplicate keys", fault: "F36", file: "wire/strict.go", test: "TestLimitsWithoutTheLibrary",
+		old: "if uint64(len(seen)) != n {", new: "if uint64(len(seen)) > n {",
+	},
+	{
+		name: "nested maps in linear time", fault: "F36", file: "wire/strict.go", test: "TestNestedUnorderedMaps",
+		old: "!ordered && !c.again", new: "!ordered",
+	},
+	{
+		name: "partial frame is none", fault: "F34", file: "wire/reader.go", test: "TestReaderCutAtEveryByte",
+		old: "return io.ErrUnexpectedEOF", new: "return io.EOF",
+	},
+
+	// What the worker prints.
+	{
+		name: "bound of queued lines", fault: "F31", file: "internal/output/queue.go", test: "TestQueueIsBounded",
+		old: "!allowed || q.cost+len(line)+lineCost > maxQueued", new: "!allowed",
+	},
+	{
+		name: "bound of the tail", fault: "F31", file: "internal/output/tail.go", test: "TestTail",
+		old: "n := min(len(p), t.max-len(t.buf))", new: "n := len(p)",
+	},
+	{
+		name: "drain bound", fault: "F9", file: "internal/output/drain.go", test: "TestCloseWithOpenPipe",
+		old: "err := d.file.SetReadDeadline(time.Now().Add(grace))", new: "err := d.file.SetReadDeadline(time.Time{})",
+	},
+	{
+		name: "bound of records, in bytes", fault: "F31", file: "child/logs.go", test: "TestLargeRecordsForASlowLogger",
+		old: "l.held.Add(int64(r.size)) <= logBytes", new: "l.held.Add(int64(r.size)) >= 0",
+	},
+
+	// Processes.
+	{
+		name: "one thread clones", fault: "F24", file: "internal/spawn/thread_linux.go", test: "TestThreadsEnd",
+		old: "	clones() <- func() {\n		defer close(done)\n		f()\n	}\n", new: "	go func() {\n		defer close(done)\n		runtime.LockOSThread()\n		f()\n	}()\n",
+	},
+	{
+		name: "close-on-exec of the program", fault: "F43", file: "internal/spawn/start_linux.go", test: "TestDescriptorsOfConcurrentStarts",
+		old: "unix.F_DUPFD_CLOEXEC", new: "unix.F_DUPFD",
+	},
+	{
+		name: "group kill before reaping", fault: "F19", file: "internal/spawn/wait_linux.go", test: "TestGroupDiesWithLeader",
+		old: "err := p.send(unix.SIGKILL, toGroup)", new: "err := p.send(0, toGroup)",
+	},
+	{
+		name: "a process group of its own", fault: "F27", file: "internal/spawn/start_linux.go", test: "TestSignalGroup",
+		old: "Setpgid: true, ", new: "",
+	},
+	{
+		name: "a stolen exit is an end", fault: "F18", file: "internal/spawn/wait_linux.go", test: "TestExitStatusStolen",
+		old: "return end.pid != 0 || gone(err)", new: "return end.pid != 0 || err == unix.EBADF",
+	},
+
+	// Calls.
+	{
+		name: "id check", fault: "F38 F39", file: "child/calls.go", test: "TestHostileWorkers",
+		old: "	k := c.open[id]\n	delete(c.open, id)\n	return k\n",
+		new: "	for id, k := range c.open {\n		delete(c.open, id)\n		return k\n	}\n	return nil\n",
+	},
+	{
+		name: "answers of the dead", fault: "F5", file: "child/transport.go", test: "TestAnswerOfTheDead",
+		old: "p.in.SetReadDeadline(time.Now().Add(limit))", new: "p.in.SetReadDeadline(time.Now())",
+	},
+	{
+		name: "ids rise", fault: "F38", file: "child/worker.go", test: "TestHostileParents",
+		old: "if err == nil && f.ID <= last {", new: "if err == nil && f.ID == 0 {",
+	},
+	{
+		name: "a state that is not open", fault: "F36", file: "child/worker.go", test: "TestHostileParents",
+		old: `case f.state != "" && f.state != w.setup.State:`, new: `case f.state == "none":`,
+	},
+	{
+		name: "the mark of a started call", fault: "F6", file: "child/worker.go", test: "TestHostileParents",
+		old: "	w.marker.Start(id)\n", new: "	w.marker.Start(id + 1)\n",
+	},
+	{
+		name: "a deadline kills", fault: "F11", file: "child/do.go", test: "TestDeadline",
+		old: "case r.started() >= k.id:", new: "case r.started() >= 1<<63:",
+	},
+	{
+		name: "late parent guard", fault: "F15", file: "child/heartbeat.go", test: "TestHeartbeat",
+		old: "late := now.Sub(h.due) > h.period", new: "late := now.Sub(h.due) > 1<<62",
+	},
+	{
+		name: "heartbeat", fault: "F13 F15", file: "child/heartbeat.go", test: "TestHungWorker",
+		old: "if h.missed >= missedBeats {", new: "if h.missed >= 1<<62 {",
+	},
+	{
+		name: "cap of abandoned workers", fault: "F14", file: "child/abandon.go", test: "TestTooManyAbandoned",
+		old: "if len(g.pids) < maxAbandoned {", new: "if len(g.pids) < 1<<30 {",
+	},
+	{
+		name: "any exit during a call is a crash", fault: "F3", file: "child/run.go", test: "TestEveryDeathIsTold",
+		old: "return r.asked && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0", new: "return crash.Cause == Exited && crash.Observed.Code == 0",
+	},
+	{
+		name: "a second hello", fault: "F36", file: "child/control.go", test: "TestProtocolViolations",
+		old: "	c.steps[key] = true\n", new: "",
+	},
+	{
+		name: "forged traces", fault: "F81", file: "child/exit.go", test: "TestEveryDeathIsTold",
+		old: `s.Code == exitPanic && r.Trace != ""`, new: "s.Code == exitPanic",
+	},
+
+	// Parents and signals.
+	{
+		name: "lifeline", fault: "F22 F25", file: "child/worker.go", test: "TestStopLadder",
+		old: "		if err != nil {\n			w.orphaned()\n		}\n		switch f.Kind {", new: "		if err != nil {\n			select {}\n		}\n		switch f.Kind {",
+	},
+	{
+		name: "signals of the group are the parent's", fault: "F79", file: "child/worker.go", test: "TestWholeGroupSignalled",
+		old: "	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)\n", new: "	_ = os.Stdin\n	signal.Reset(syscall.SIGINT, syscall.SIGTERM)\n",
+	},
+	{
+		name: "SIGCONT with SIGTERM", fault: "F13", file: "child/sys_linux.go", test: "TestStopOfAStoppedWorker",
+		old: "	_ = p.SignalGroup(syscall.SIGCONT)\n", new: "",
+	},
+	{
+		name: "close-on-exec of the channels", fault: "F30 F43", file: "child/sys_linux.go", test: "TestProgramsOfWorkers",
+		old: "		unix.CloseOnExec(want.fd)\n", new: "",
+	},
+	{
+		name: "the hook was forgotten", fault: "F57", file: "child/run.go", test: "TestForgottenInit",
+		old: "	if !initialised.Load() {\n", new: "	if false {\n",
+	},
+}
