@@ -6,8 +6,11 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/verdigris-go/verdigris/internal/early"
 )
 
 // NoHeartbeat as [Config.Heartbeat]: the worker is not asked.
@@ -251,7 +254,7 @@ func (c *Config) environ() []string {
 			values[name] = value
 		}
 	}
-	values[marker] = "1"
+	values[marker] = strconv.Itoa(early.Depth + 1)
 	env := make([]string, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		env = append(env, name+"="+values[name])

@@ -188,7 +188,11 @@ func init() {
 		os.NewFile(6, "").WriteAt([]byte(strings.Repeat("\xff", 64<<10)), 0)
 		os.Exit(2)
 	})
-	play("deaf to shutdown", func(w *fakeWorker) { w.greet(); select {} })
+	play("deaf to shutdown", func(w *fakeWorker) {
+		signal.Reset(syscall.SIGTERM)
+		w.greet()
+		select {}
+	})
 	play("deaf to everything", func(w *fakeWorker) {
 		signal.Ignore(syscall.SIGTERM)
 		w.greet()

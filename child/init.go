@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/verdigris-go/verdigris/internal/early"
 	"github.com/verdigris-go/verdigris/internal/spawn"
 )
 
-// marker is the environment variable that tells Init it runs in a worker. Init
-// removes it, so that no program started by the worker takes itself for one.
-const marker = "VERDIGRIS_WORKER"
+const marker = early.Marker
 
 // Init makes workers possible. Call it as the first line of main, and of
 // TestMain in tests:
@@ -24,13 +23,21 @@ const marker = "VERDIGRIS_WORKER"
 // this very program even after the file has been replaced, and returns. It may
 // be called more than once.
 func Init() {
-	if os.Getenv(marker) == "" {
+	if early.Depth == 0 {
 		_ = spawn.Hold() // what fails here fails again, and is reported, at the first start
 		initialised.Store(true)
 		return
 	}
-	os.Unsetenv(marker)
 	initialised.Store(true)
+	if os.Getpid() == 1 { // of a PID namespace
+		go beWorker()
+		adopt()
+	}
+	beWorker()
+}
+
+// beWorker never returns.
+func beWorker() {
 	if err := serveParent(); err != nil {
 		fmt.Fprintln(os.Stderr, "verdigris worker:", err)
 		os.Exit(exitNoParent)
@@ -42,5 +49,5 @@ func Init() {
 const (
 	exitPanic    = 2  // as a Go program that panics
 	exitNoParent = 70 // EX_SOFTWARE of sysexits.h: it could not talk to a parent
-	exitOrphan   = 75 // EX_TEMPFAIL: its parent is gone
+	exitOrphan   = early.StatusOrphan
 )

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -47,16 +48,15 @@ type worker struct {
 }
 
 // serveParent is the life of a worker. It returns nil after an orderly stop.
+// Whoever signals the whole group (Ctrl-C, systemd) means the parent: package
+// early has seen to that.
 func serveParent() error {
 	runtime.LockOSThread() // the state is opened, and with Concurrency 1 used, on one thread only
 	files, err := inherited()
 	if err != nil {
 		return err
 	}
-	// Whoever signals the whole group (Ctrl-C, systemd) means the parent, which
-	// then stops its workers in order. Signals that are caught, other than
-	// ignored ones, are not ignored by the programs that a function starts.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
+	ownProcess.Store(true)
 	_ = spawn.SetName(shortName(os.Args[0])) // for top and pstree
 
 	w, err := newWorker(files, os.Exit)
@@ -105,8 +105,22 @@ func (w *worker) live(files descriptors) error {
 	return w.serve(files.calls)
 }
 
-// orphaned ends a worker that has no parent any more.
-func (w *worker) orphaned() { w.exit(exitOrphan) }
+// ownProcess is set in a worker process, and not where a worker is tried out in
+// another one.
+var ownProcess atomic.Bool
+
+// orphaned ends a worker that has no parent any more. Nobody will look for what
+// it has started: its process group goes with it. A parent that has asked for
+// the end is still there, and looks.
+func (w *worker) orphaned() {
+	w.mu.Lock()
+	asked := w.stopping
+	w.mu.Unlock()
+	if !asked && ownProcess.Load() {
+		killOwnGroup()
+	}
+	w.exit(exitOrphan)
+}
 
 // shortName is the worker's own name, out of what processName has made. The
 // kernel cuts it to 15 bytes.
@@ -225,7 +239,7 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 // shutdown lets what runs finish, closes the state and goes. The parent's
 // ladder bounds it.
 func (w *worker) shutdown() {
-	signal.Reset(syscall.SIGTERM)
+	w.yieldToTerm()
 	<-w.opened // a state that is only half open cannot be closed
 	w.mu.Lock()
 	for len(w.running) > 0 {
@@ -240,6 +254,18 @@ func (w *worker) shutdown() {
 	_ = w.control.send(wire.KindGoodbye, 0, wire.Goodbye{Reason: reason})
 	w.control.flush(time.Second)
 	w.exit(0)
+}
+
+// yieldToTerm lets SIGTERM end the worker from now on. The kernel protects
+// process 1 of a PID namespace from signals that it does not catch.
+func (w *worker) yieldToTerm() {
+	if os.Getpid() != 1 {
+		signal.Reset(syscall.SIGTERM)
+		return
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() { <-term; w.exit(exitOrphan) }()
 }
 
 func (w *worker) closeState() error {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -108,7 +109,7 @@ var ways = map[string]func(){
 	"exit 3":            func() { os.Exit(3) },
 	"log.Fatal":         func() { log.Fatal("cannot go on") },
 	"SIGKILL":           func() { raise(syscall.SIGKILL) },
-	"SIGHUP":            func() { raise(syscall.SIGHUP) },
+	"SIGHUP":            func() { signal.Reset(syscall.SIGHUP); raise(syscall.SIGHUP) }, // a worker catches it
 	"SIGQUIT":           func() { raise(syscall.SIGQUIT) },
 	"unlock":            func() { new(sync.Mutex).Unlock() },
 	"out of threads": func() {
