@@ -125,7 +125,7 @@ func (h *hostileWorker) meet(s *script, ch *channels) {
 	go pour(ch.control[1], h.control, s.cuts())
 	await(h.t, "the end of the control channel", h.run.control.gone)
 	if s.bit(0) { // whatever comes of it
-		_, _ = h.run.greet(context.Background())
+		_, _ = h.run.greet(context.Background(), time.After(h.run.cfg.StartTimeout), func() {})
 	}
 	select {
 	case hello := <-h.run.control.hello:

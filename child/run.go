@@ -57,31 +57,29 @@ func newRun(cfg *Config, n uint64) *run {
 	}
 }
 
-// startRun brings a worker up: spawn, handshake, state. started is told as soon
-// as there is a process that may have to be killed. When ctx ends, so does the start.
-func startRun(ctx context.Context, cfg *Config, n uint64, started func(*run)) (*run, error) {
-	if err := context.Cause(ctx); err != nil {
-		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
-	}
-	r := newRun(cfg, n)
+// start is one attempt to bring the worker up: spawn, handshake, state. bystander
+// says that it failed by somebody's signal before the worker could catch any.
+func (r *run) start(ctx context.Context, timeout <-chan time.Time, started func(*run), met func()) (bystander bool, err error) {
 	if err := r.spawn(); err != nil {
-		return nil, &StartError{Worker: cfg.Name, Step: "spawn", Err: err}
+		return false, &StartError{Worker: r.cfg.Name, Step: "spawn", Err: err}
 	}
 	started(r)
-	step, err := r.greet(ctx)
+	step, err := r.greet(ctx, timeout, met)
 	if err == nil {
 		r.readyAt = time.Now()
 		r.logs.note("worker ready", slog.Duration("took", r.readyAt.Sub(r.born)))
-		return r, nil
+		return false, nil
 	}
+	died := err == errDied && r.ordered.Load() == nil
 	if err != errDied { // or the death would be taken for our doing
 		r.kill(order{cause: KillCalled, detail: "its start had failed"})
 	}
 	crash := r.bury()
+	bystander = died && step == "handshake" && len(r.control.hello) == 0 && r.hit()
 	if err == errDied {
 		step, err = r.lastWord(step, crash)
 	}
-	return nil, &StartError{Worker: cfg.Name, Step: step, Err: err, Stderr: crash.Reported.Stderr}
+	return bystander, &StartError{Worker: r.cfg.Name, Step: step, Err: err, Stderr: crash.Reported.Stderr}
 }
 
 // lastWord is why a worker died before it was ready: what it said itself, even
@@ -103,6 +101,9 @@ func (r *run) spawn() (err error) {
 		return ErrNotInitialised
 	}
 	if err := abandoned.check(); err != nil {
+		return err
+	}
+	if err := checkDepth(); err != nil {
 		return err
 	}
 	ch, err := openChannels()
@@ -164,8 +165,9 @@ func (r *run) executable() (*os.File, error) {
 
 var errDied = errors.New("it died") // internal: the crash tells how
 
-// greet is the handshake. It returns the step at which it failed.
-func (r *run) greet(ctx context.Context) (step string, err error) {
+// greet is the handshake; met is called at the hello. It returns the step at
+// which it failed.
+func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (step string, err error) {
 	setup := wire.Setup{
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
 		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input,
@@ -173,12 +175,11 @@ func (r *run) greet(ctx context.Context) (step string, err error) {
 	if err := r.control.send(wire.KindSetup, 0, setup); err != nil {
 		return "handshake", err
 	}
-	timeout := time.NewTimer(r.cfg.StartTimeout)
-	defer timeout.Stop()
 	step = "handshake"
 	for {
 		select {
 		case hello := <-r.control.hello:
+			met()
 			if err := r.meet(hello); err != nil {
 				return step, err
 			}
@@ -198,7 +199,7 @@ func (r *run) greet(ctx context.Context) (step string, err error) {
 			return step, errDied
 		case <-r.doomed:
 			return step, errDied
-		case <-timeout.C:
+		case <-timeout:
 			return step, fmt.Errorf("not ready within the StartTimeout of %v", r.cfg.StartTimeout)
 		case <-ctx.Done():
 			return step, context.Cause(ctx)
