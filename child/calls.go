@@ -23,7 +23,7 @@ type calls struct {
 	open   map[uint64]*call
 
 	served atomic.Uint64 // calls answered, by a value or an error
-	stale  atomic.Uint64 // answers to calls that nobody knows (any more)
+	stale  atomic.Uint64 // of them, those whose caller had gone
 }
 
 // call is one call that has been sent.
@@ -31,6 +31,7 @@ type call struct {
 	id      uint64
 	info    CallInfo
 	settled func()        // may be nil
+	left    atomic.Bool   // its caller has gone
 	done    chan struct{} // closed when settled; body and err are final then
 	body    *[]byte       // the encoded answer, from buffers
 	err     error

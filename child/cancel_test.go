@@ -46,7 +46,7 @@ func TestCancelDoesNotKill(t *testing.T) {
 	if a := receive(t, "the next call", next); a.value != 8 || a.err != nil {
 		t.Error(a)
 	}
-	if s := w.Stats(); s.PID != pid || s.Run != 1 || s.Stale != 0 {
+	if s := w.Stats(); s.PID != pid || s.Run != 1 || s.Stale != 1 || s.Served != 2 {
 		t.Errorf("%+v", s)
 	}
 }

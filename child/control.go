@@ -15,6 +15,7 @@ import (
 // worker, so that log floods cannot hold up an answer.
 type control struct {
 	file *os.File
+	in   *inlet
 	out  *outbox
 	logs *logs
 
@@ -30,9 +31,9 @@ type control struct {
 	heard    atomic.Uint64 // frames that have come
 }
 
-func newControl(file *os.File, l *logs, ended func(error)) (*control, error) {
+func newControl(file *os.File, patience time.Duration, l *logs, ended func(error)) (*control, error) {
 	c := &control{
-		file: file, logs: l, ended: ended,
+		file: file, in: newInlet(file, wire.ControlLimit, patience), logs: l, ended: ended,
 		hello: make(chan wire.Hello, 1), ready: make(chan error, 1),
 		gone: make(chan struct{}), steps: map[wire.Kind]bool{},
 	}
@@ -47,9 +48,8 @@ func newControl(file *os.File, l *logs, ended func(error)) (*control, error) {
 
 func (c *control) read() {
 	defer close(c.gone)
-	r := wire.NewReader(c.file, wire.ControlLimit)
 	for {
-		f, err := r.Next()
+		f, err := c.in.next()
 		if err != nil {
 			c.ended(streamEnd(err))
 			return
@@ -172,7 +172,7 @@ func (c *control) send(k wire.Kind, id uint64, body controlBody) error {
 
 // drain takes what the worker had written before its death, and ends.
 func (c *control) drain(limit time.Duration) {
-	c.file.SetReadDeadline(time.Now().Add(limit))
+	c.in.drain(limit)
 	<-c.gone
 	c.close()
 }

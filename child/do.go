@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -109,6 +110,7 @@ func (k *call) finish(req *Request) error {
 // giveUp lets the caller go. The call's slot stays taken until the worker has
 // answered; the worker is told, and killed when its time is up and it goes on.
 func (r *run) giveUp(ctx context.Context, k *call) error {
+	k.left.Store(true)
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel, o := wire.Cancel{Reason: wire.Canceled}, order{Canceled, k.info.String()}
 	if late {
@@ -147,56 +149,60 @@ func (r *run) watch(k *call, after time.Duration, o order) {
 // progress changes whenever the worker begins with a call or ends one.
 func (r *run) progress() [2]uint64 { return [2]uint64{r.started(), r.calls.served.Load()} }
 
-// deliver takes one frame from the call channel.
+// deliver takes one frame from the call channel. It must be about a call that is
+// on its way; that its caller has gone does not matter.
 func (r *run) deliver(f wire.Frame) error {
-	switch f.Kind {
-	case wire.KindAnswer:
-		r.answer(f, nil)
-	case wire.KindError:
-		body, err := wire.ParseError(f.Body)
-		if err != nil {
-			return err
-		}
-		r.answer(f, &body)
-	case wire.KindPanic:
-		body, err := wire.ParsePanic(f.Body)
-		if err != nil {
-			return err
-		}
-		r.panics(f.ID, body)
-	default:
-		return &protocolError{"a " + f.Kind.String() + " for a call that is no stream"}
+	k := r.calls.find(f.ID)
+	switch {
+	case k == nil:
+		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is not on its way", f.Kind, f.ID)}
+	case f.Kind == wire.KindAnswer:
+		return r.answered(k, f.Body)
+	case f.Kind == wire.KindError:
+		return r.refused(k, f.Body)
+	case f.Kind == wire.KindPanic:
+		return r.panics(k, f.Body)
 	}
+	return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is no stream", f.Kind, f.ID)}
+}
+
+// answered settles a call whose function has returned, so it must have begun.
+func (r *run) answered(k *call, body []byte) error {
+	if r.started() < k.id {
+		return &protocolError{fmt.Sprintf("an answer to call %d, which it has not begun", k.id)}
+	}
+	if !k.left.Load() {
+		k.body = buffers.Get().(*[]byte)
+		*k.body = append((*k.body)[:0], body...)
+	}
+	r.settle(k, nil)
 	return nil
 }
 
-// answer settles the call that the frame is about. One that nobody knows is
-// stale, or invented: it is counted and dropped.
-func (r *run) answer(f wire.Frame, failed *wire.ErrorBody) {
-	k := r.calls.take(f.ID)
-	if k == nil {
-		r.calls.stale.Add(1)
-		return
+// refused settles a call whose function has said no, or was not begun at all.
+func (r *run) refused(k *call, body []byte) error {
+	no, err := wire.ParseError(body)
+	if err == nil {
+		r.settle(k, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: no.Message, wrapped: errorsOf(no.Codes)})
 	}
+	return err
+}
+
+func (r *run) settle(k *call, err error) {
+	r.calls.take(k.id)
 	r.calls.served.Add(1)
-	if failed != nil {
-		r.calls.settle(k, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: failed.Message, wrapped: errorsOf(failed.Codes)})
-		return
+	if k.left.Load() {
+		r.calls.stale.Add(1)
 	}
-	k.body = buffers.Get().(*[]byte)
-	*k.body = append((*k.body)[:0], f.Body...)
-	r.calls.settle(k, nil)
+	r.calls.settle(k, err)
 }
 
 // panics notes that a handler panicked. The worker ends now; its calls are
 // settled when it has, with everything that is known by then.
-func (r *run) panics(id uint64, body wire.PanicBody) {
-	k := r.calls.find(id)
-	if k == nil {
-		r.calls.stale.Add(1)
-		return
-	}
-	if r.panicked.CompareAndSwap(nil, &Panic{body.Value, body.Stack, k.info}) {
+func (r *run) panics(k *call, body []byte) error {
+	p, err := wire.ParsePanic(body)
+	if err == nil && r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, k.info}) {
 		time.AfterFunc(dyingGrace, func() { r.kill(order{Panicked, "it lived on after a panic"}) })
 	}
+	return err
 }

@@ -43,3 +43,9 @@ func ForgetWarning(t testing.TB) {
 	before := warned.Swap(false)
 	t.Cleanup(func() { warned.Store(before) })
 }
+
+// WithPatience sets how long a frame may stand still once it has been begun.
+func (c Config) WithPatience(d time.Duration) Config {
+	c.tune.patience = d
+	return c
+}

@@ -194,7 +194,7 @@ func (h *hostileWorker) end() {
 	if crash.Error() == "" || crash.LogValue().String() == "" {
 		h.t.Error("a crash without words")
 	}
-	expected := h.expected()
+	expected := h.expected(started)
 	for i, k := range h.calls {
 		await(h.t, "a call to be settled", k.done)
 		k.left()
@@ -213,28 +213,30 @@ type outcome struct {
 }
 
 // expected reads the answers as they would be read by hand: the first frame for
-// a call counts, up to the first one that breaks the protocol.
-func (h *hostileWorker) expected() map[uint64]*outcome {
+// a call counts, up to the first one that breaks the protocol; started is the
+// last call that the worker has begun, by its own account.
+func (h *hostileWorker) expected(started uint64) map[uint64]*outcome {
 	got := map[uint64]*outcome{}
 	for _, f := range rawFrames(h.answers, fuzzFrameLimit) {
 		open := f.id >= 1 && f.id <= uint64(len(h.calls)) && got[f.id] == nil
-		ok := f.id != 0 && len(f.body) > 0
+		ok := open && len(f.body) > 0
 		o := &outcome{body: f.body}
 		switch f.kind {
 		case wire.KindAnswer:
+			ok = ok && f.id <= started
 		case wire.KindError:
 			e, err := wire.ParseError(f.body)
 			o, ok = &outcome{failed: true, message: e.Message}, ok && err == nil
 		case wire.KindPanic:
 			_, err := wire.ParsePanic(f.body)
-			o, ok, open = nil, ok && err == nil, false
+			o, ok = nil, ok && err == nil
 		default:
 			ok = false
 		}
 		if !ok {
 			break
 		}
-		if open {
+		if o != nil {
 			got[f.id] = o
 		}
 	}

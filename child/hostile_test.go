@@ -98,27 +98,32 @@ func init() {
 		}()
 		w.last()
 	})
-	play("duplicate and unknown answers", func(w *fakeWorker) {
-		w.greet()
-		id := w.call()
-		for _, other := range []uint64{id, id, id + 1000, 1 << 63} {
-			w.reply(other, 7)
-		}
-		w.answers.Write(wire.AppendFrame(nil, wire.KindError, id, wire.ErrorBody{Message: "late"}.Append(nil)))
-		w.answers.Write(wire.AppendFrame(nil, wire.KindPanic, id+500, wire.PanicBody{Value: "whose?"}.Append(nil)))
-		w.reply(w.call(), 8)
-		w.last()
-	})
-	play("answers before ready", func(w *fakeWorker) {
-		w.reply(1, 9)
-		w.greet()
-		w.reply(w.call(), 7)
-		w.last()
-	})
+	play("answers before ready", func(w *fakeWorker) { w.reply(1, 9); w.hello(); select {} })
 	violate := func(name string, f func(w *fakeWorker, id uint64)) {
 		play(name, func(w *fakeWorker) { w.greet(); f(w, w.call()); select {} })
 	}
 	violate("garbage on the answers", func(w *fakeWorker, id uint64) { w.answers.WriteString("HTTP/1.1 200 OK\r\n\r\n") })
+	play("answers twice", func(w *fakeWorker) {
+		w.greet()
+		id := w.call()
+		w.answers.Write(append(answerFrame(id, 7), answerFrame(id, 8)...))
+		select {}
+	})
+	play("answers what it has not begun", func(w *fakeWorker) {
+		w.hello(wire.CapStatusPage)
+		w.ready()
+		w.answers.Write(wire.AppendFrame(nil, wire.KindError, w.call(), wire.ErrorBody{Message: "not today"}.Append(nil)))
+		w.reply(w.call(), 7)
+		select {}
+	})
+	violate("an answer to an unknown call", func(w *fakeWorker, id uint64) { w.reply(id+1, 7) })
+	violate("an answer to a call far away", func(w *fakeWorker, id uint64) { w.reply(1<<63, 7) })
+	violate("an error to an unknown call", func(w *fakeWorker, id uint64) {
+		w.answers.Write(wire.AppendFrame(nil, wire.KindError, id+1, wire.ErrorBody{Message: "whose?"}.Append(nil)))
+	})
+	violate("a panic in an unknown call", func(w *fakeWorker, id uint64) {
+		w.answers.Write(wire.AppendFrame(nil, wire.KindPanic, id+1, wire.PanicBody{Value: "whose?"}.Append(nil)))
+	})
 	violate("garbage on the control channel", func(w *fakeWorker, id uint64) { w.control.WriteString("HTTP/1.1 200 OK\r\n\r\n") })
 	violate("a huge length", func(w *fakeWorker, id uint64) {
 		frame := wire.Begin(nil, wire.KindAnswer, id)
@@ -254,30 +259,44 @@ func TestWorkerInAnotherLanguage(t *testing.T) {
 	}
 }
 
-func TestStaleAnswers(t *testing.T) {
+// A second answer to a call is no answer to another one, and the end.
+func TestDuplicateAnswers(t *testing.T) {
 	watch(t)
-	w := up(t, fake("fake: duplicate and unknown answers"))
-	for _, want := range []int{7, 8} {
-		if v, err := double.Call(t.Context(), w, 1); v != want || err != nil {
+	for range 5 {
+		w := up(t, fake("fake: answers twice"))
+		if v, err := double.Call(t.Context(), w, 1); v != 7 || err != nil {
 			t.Error(v, err)
 		}
+		if err := w.end(); !errors.Is(err, child.Protocol) || !strings.Contains(err.Error(), "a frame of kind answer for call 1, which is not on its way") {
+			t.Error(err)
+		}
 	}
-	if s := w.Stats(); s.Stale != 5 || s.Served != 2 || !s.Up {
-		t.Errorf("%+v", s)
+}
+
+// By its own account a worker has not begun with a call that it answers: the
+// answer is another one's. That it refuses one is fine.
+func TestAnswerToACallThatHasNotBegun(t *testing.T) {
+	watch(t)
+	w := up(t, fake("fake: answers what it has not begun"))
+	if _, err := double.Call(t.Context(), w, 1); as[*child.RemoteError](t, err).Message != "not today" {
+		t.Error(err)
 	}
-	w = up(t, fake("fake: answers before ready"))
-	expect(t, "the early answer", func() bool { return w.Stats().Stale == 1 })
-	if v, err := double.Call(t.Context(), w, 1); v != 7 || err != nil {
-		t.Error(v, err)
+	_, err := double.Call(t.Context(), w, 1)
+	if as[*child.NotStartedError](t, err); !strings.Contains(err.Error(), "an answer to call 2, which it has not begun") {
+		t.Error(err)
 	}
-	if s := w.Stats(); s.Stale != 1 {
-		t.Errorf("%+v", s)
+	if err := w.end(); !errors.Is(err, child.Protocol) {
+		t.Error(err)
 	}
 }
 
 func TestProtocolViolations(t *testing.T) {
 	watch(t)
 	for role, text := range map[string]string{
+		"an answer to an unknown call":            "a frame of kind answer for call 2, which is not on its way",
+		"an answer to a call far away":            "a frame of kind answer for call 9223372036854775808, which is not on its way",
+		"an error to an unknown call":             "a frame of kind error for call 2, which is not on its way",
+		"a panic in an unknown call":              "a frame of kind panic for call 2, which is not on its way",
 		"garbage on the answers":                  "first byte is 0x48",
 		"garbage on the control channel":          "first byte is 0x48",
 		"a huge length":                           "size 4294967295, the limit is",
@@ -286,7 +305,7 @@ func TestProtocolViolations(t *testing.T) {
 		"a pong to no ping":                       "a pong to ping 1, which waits for none",
 		"a second ready":                          "a second ready",
 		"two goodbyes":                            "a second goodbye",
-		"an item":                                 "no stream",
+		"an item":                                 "a frame of kind item for call 1, which is no stream",
 		"a call to the parent":                    "call frame does not belong",
 		"an answer on control":                    "answer frame does not belong",
 		"an error that is none":                   "decode error",
@@ -315,11 +334,12 @@ func TestProtocolViolations(t *testing.T) {
 func TestBadHandshake(t *testing.T) {
 	watch(t)
 	for role, text := range map[string]string{
-		"ready before hello": "ready before hello",
-		"says nothing":       "not ready within the StartTimeout",
-		"another version":    "worker speaks protocol versions 8 to 9, this side speaks 1",
-		"newer frames":       "peer speaks protocol version 2, this side speaks 1; build both from versions that agree",
-		"an unknown frame":   "unknown frame kind 14; the peer may be newer than this side",
+		"ready before hello":   "ready before hello",
+		"says nothing":         "not ready within the StartTimeout",
+		"answers before ready": "a frame of kind answer for call 1, which is not on its way",
+		"another version":      "worker speaks protocol versions 8 to 9, this side speaks 1",
+		"newer frames":         "peer speaks protocol version 2, this side speaks 1; build both from versions that agree",
+		"an unknown frame":     "unknown frame kind 14; the peer may be newer than this side",
 	} {
 		cfg := fake("fake: " + role)
 		if role == "says nothing" {

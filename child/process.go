@@ -275,7 +275,7 @@ type Stats struct {
 	Since    time.Time // since when it has been up, or down
 	InFlight int       // calls sent and not answered
 	Served   uint64    // calls this run has answered
-	Stale    uint64    // answers of this run that belonged to no call
+	Stale    uint64    // of them, those that came after their caller had gone
 	Enforced Enforced  // what really holds for this run
 }
 

@@ -181,6 +181,7 @@ func (r *randomWorker) send() {
 }
 
 func (r *randomWorker) answer(id uint64) {
+	r.page.WriteAt(binary.LittleEndian.AppendUint64(nil, id), 0) // it has begun
 	frame := answerFrame(id, 1)
 	switch r.rnd.IntN(10) {
 	case 0:

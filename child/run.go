@@ -150,8 +150,8 @@ func (r *run) attach(ch *channels) error {
 	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.outLine, Dropped: r.logs.lost("stdout")})
 	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page), Dropped: r.logs.lost("stderr"), Dying: r.page.Crashed})
 	var err, err2 error
-	r.control, err = newControl(ch.control[0], r.logs, r.ended)
-	r.transport, err2 = newPipes(ch.calls[1], ch.answers[0], r.cfg.MaxFrame, receiver{r.deliver, r.ended})
+	r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended)
+	r.transport, err2 = r.cfg.tune.transport(ends{ch.calls[1], ch.answers[0], r.cfg.MaxFrame, r.cfg.tune.patience}, receiver{r.deliver, r.ended})
 	return errors.Join(err, err2)
 }
 

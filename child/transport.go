@@ -39,24 +39,34 @@ type receiver struct {
 	ended   func(error)
 }
 
+// ends are what a transport is made of.
+type ends struct {
+	out, in  *os.File      // to and from the worker
+	limit    int           // bytes of a body
+	patience time.Duration // for a frame that has been begun, see inlet
+}
+
+// newTransport makes a transport of one kind.
+type newTransport func(ends, receiver) (Transport, error)
+
 // pipes is the portable transport: one pipe each way, a reader goroutine, and
 // writes that are combined. Measured against a socketpair it has half the round
 // trip for small messages.
 type pipes struct {
 	out  *outbox
-	in   *os.File
+	in   *inlet
 	to   receiver
 	gone chan struct{} // closed when the reader has ended
 }
 
-func newPipes(out, in *os.File, limit int, to receiver) (*pipes, error) {
+func newPipes(e ends, to receiver) (Transport, error) {
 	// A write fails when nobody reads any more; only what is read can be wrong.
-	box, err := newOutbox(out, func(error) { to.ended(nil) })
+	box, err := newOutbox(e.out, func(error) { to.ended(nil) })
 	if err != nil {
 		return nil, err
 	}
-	p := &pipes{out: box, in: in, to: to, gone: make(chan struct{})}
-	go p.read(wire.NewReader(in, limit))
+	p := &pipes{out: box, in: newInlet(e.in, e.limit, e.patience), to: to, gone: make(chan struct{})}
+	go p.read()
 	return p, nil
 }
 
@@ -73,14 +83,14 @@ func (p *pipes) Wait(done, cancel <-chan struct{}) {
 	}
 }
 
-func (p *pipes) read(r *wire.Reader) {
+func (p *pipes) read() {
 	defer close(p.gone)
-	p.to.ended(p.loop(r))
+	p.to.ended(p.loop())
 }
 
-func (p *pipes) loop(r *wire.Reader) error {
+func (p *pipes) loop() error {
 	for {
-		f, err := r.Next()
+		f, err := p.in.next()
 		if err != nil {
 			return streamEnd(err)
 		}
@@ -94,23 +104,24 @@ func (p *pipes) loop(r *wire.Reader) error {
 }
 
 func (p *pipes) Drain(limit time.Duration) {
-	p.in.SetReadDeadline(time.Now().Add(limit)) // wall time would not do: Go uses its monotonic part
+	p.in.drain(limit)
 	<-p.gone
 	p.Close()
 }
 
 func (p *pipes) Close() {
 	p.out.close()
-	p.in.Close()
+	p.in.file.Close()
 	<-p.gone
 }
 
 // streamEnd tells a broken protocol from a stream that has just ended: at a
 // death it may end anywhere, also within a frame, which then counts for nothing.
 func streamEnd(err error) error {
-	var protocol *wire.ProtocolError
+	var format *wire.ProtocolError
 	var size *wire.SizeError
-	if errors.As(err, &protocol) || errors.As(err, &size) {
+	var stalled *protocolError
+	if errors.As(err, &format) || errors.As(err, &size) || errors.As(err, &stalled) {
 		return err
 	}
 	return nil
