@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -161,8 +162,8 @@ func (s shortage) explain(e Exit) (Cause, string) {
 		return OutOfMemory, s.atLimit("the kernel killed it")
 	case s.kills > 0:
 		return e.Cause, also(e.Detail, fmt.Sprintf("%s; the kernel had killed %d of its processes", s.atLimit("it had been"), s.kills))
-	case s.memory > 0 && failed && s.toldBy(e):
-		return OutOfMemory, s.atLimit("its runtime got no more memory")
+	case s.memory > 0 && (e.Cause == OutOfMemory || failed && s.toldBy(e)):
+		return OutOfMemory, also(s.atLimit("its runtime got no more memory"), e.Detail)
 	case s.sharedRose && killed:
 		return OutOfMemory, "the OOM killer has ended a process of the control group that it shares with its parent, presumably this one"
 	case s.systemRose && killed:
@@ -183,26 +184,21 @@ func (s shortage) atLimit(what string) string {
 }
 
 func also(detail, more string) string {
-	if detail == "" {
-		return more
+	if detail == "" || more == "" {
+		return detail + more
 	}
 	return detail + "; " + more
 }
 
-// toldBy reports whether a Go runtime says that it gave up for lack of memory.
-// What a fatal error is called is on stderr, so it counts only together with a
-// limit of ours. RLIMIT_DATA also refuses the stacks of C threads.
+// toldBy reports whether a runtime gave up because RLIMIT_DATA refused it memory,
+// or the stack of a C thread. It says so on stderr, where everybody may write, so
+// that counts only together with that limit.
 func (s shortage) toldBy(e Exit) bool {
 	text := e.Detail + "\n" + e.Reported.Trace + "\n" + e.Reported.Stderr
-	for _, words := range noMemory {
-		if strings.Contains(text, words) {
-			return e.Cause == Fatal || s.byData
-		}
-	}
-	return false
+	return s.byData && slices.ContainsFunc(noMemory, func(words string) bool { return strings.Contains(text, words) })
 }
 
-// noMemory is what runtimes say: Go's, cgo's and the race detector's.
+// noMemory is what runtimes say: Go's, cgo's, and the race detector's.
 var noMemory = []string{"out of memory", "cannot allocate memory", "pthread_create failed", "ThreadSanitizer failed to allocate"}
 
 // oomCounter attributes the rises of a counter of the OOM killer's that is not

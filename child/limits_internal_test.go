@@ -14,7 +14,7 @@ func TestShortage(t *testing.T) {
 	killed := Exit{Cause: Killed, Observed: Observed{Code: -1, Signal: syscall.SIGKILL}}
 	failed := Exit{Cause: Exited, Observed: Observed{Code: 3}}
 	done := Exit{Cause: Exited}
-	fatal := Exit{Cause: Fatal, Observed: Observed{Code: 2}, Detail: "runtime: out of memory"}
+	fatal := Exit{Cause: OutOfMemory, Observed: Observed{Code: 2}, Detail: "fatal error: runtime: out of memory"}
 	said := func(e Exit, stderr string) Exit { e.Reported.Stderr = stderr; return e }
 	const mib = 1 << 20
 	for name, test := range map[string]struct {
@@ -28,8 +28,8 @@ func TestShortage(t *testing.T) {
 		"own group, without a peak":    {shortage{memory: 64 * mib, kills: 1}, killed, OutOfMemory, "the kernel killed it at its Config.Memory of 64.0 MiB"},
 		"own group, another process":   {shortage{memory: 64 * mib, kills: 2}, failed, Exited, "it had been at its Config.Memory of 64.0 MiB; the kernel had killed 2 of its processes"},
 		"limit, but another reason":    {shortage{memory: 64 * mib}, killed, Killed, ""},
-		"Go gives up":                  {shortage{memory: 64 * mib}, fatal, OutOfMemory, "its runtime got no more memory at its Config.Memory of 64.0 MiB"},
-		"Go gives up, without a limit": {shortage{}, fatal, Fatal, "runtime: out of memory"},
+		"Go gives up":                  {shortage{memory: 64 * mib}, fatal, OutOfMemory, "its runtime got no more memory at its Config.Memory of 64.0 MiB; fatal error: runtime: out of memory"},
+		"Go gives up, without a limit": {shortage{}, fatal, OutOfMemory, "fatal error: runtime: out of memory"},
 		"cgo gives up":                 {shortage{memory: 64 * mib, byData: true}, said(Exit{Cause: Aborted}, "runtime/cgo: pthread_create failed"), OutOfMemory, "its runtime got no more memory at its Config.Memory of 64.0 MiB"},
 		"C gives up, limited by group": {shortage{memory: 64 * mib}, said(failed, "out of memory"), Exited, ""},
 		"C says so and ends well":      {shortage{memory: 64 * mib, byData: true}, said(done, "out of memory"), Exited, ""},
@@ -104,7 +104,7 @@ func TestWatchLooksInTime(t *testing.T) {
 	})
 	synctest.Test(t, func(*testing.T) { // it ends with the run
 		done := make(chan struct{})
-		go func() { time.Sleep(time.Hour); close(done) }()
+		go func() { time.Sleep(time.Minute); close(done) }()
 		watchSize(done, gib, func() int64 { return gib }, func(int64) { t.Error("a size at its limit is over it") })
 	})
 	for room, want := range map[int64]time.Duration{0: 5 * time.Millisecond, gib / 16: 31250 * time.Microsecond, 100 * gib: 500 * time.Millisecond} {

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // entered runs f on a thread that is in the group's v1 directories.
@@ -330,5 +333,76 @@ func TestUnsupportedLimits(t *testing.T) {
 		if _, err := h.New(l); err == nil || err.Error() != want {
 			t.Errorf("%v: %v", l, err)
 		}
+	}
+}
+
+// As under systemd's DelegateSubgroup=: the program is in a group below the one
+// that is delegated, and makes its own beside itself.
+func TestDelegatedParent(t *testing.T) {
+	h := host(t, kill)
+	delegated := filepath.Join(h.kill.base, fmt.Sprintf("delegated.%d", os.Getpid()))
+	main := filepath.Join(delegated, "main")
+	must(t, os.MkdirAll(main, 0o755))
+	t.Cleanup(func() {
+		if err := errors.Join(os.Remove(main), os.Remove(delegated)); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := unix.Setxattr(delegated, "trusted.delegate", []byte("1"), 0); err != nil {
+		t.Skip(err)
+	}
+	if h.Memory.By == V2 {
+		must(t, enable(h.kill.base, []string{"memory", "pids"}))
+	}
+	dir, err := os.Open(main)
+	must(t, err)
+	defer dir.Close()
+	program := self("delegated")
+	program.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	out, err := program.Output()
+	must(t, err)
+	var got struct {
+		Before, After string
+		Dirs          []string
+		Base          string
+		Limited       bool
+		Worker        string
+	}
+	must(t, json.Unmarshal(out, &got))
+	t.Logf("%+v", got)
+	switch {
+	case got.Base != delegated:
+		t.Errorf("its groups are in %s", got.Base)
+	case got.Limited != (h.Memory.OK && h.Tasks.OK):
+		t.Error("it has no limits")
+	case got.Before != got.After || !strings.Contains(got.Before, "/main\n"):
+		t.Errorf("it was in %s and is in %s", got.Before, got.After)
+	case !strings.Contains(got.Worker, filepath.Base(delegated)+"/"+prefix):
+		t.Errorf("its worker was in %s", got.Worker)
+	}
+}
+
+func init() {
+	roles["delegated"] = func() {
+		own := func() string {
+			b, _ := os.ReadFile("/proc/self/cgroup")
+			return string(b)
+		}
+		before, h := own(), find(machine{})
+		limits := every(h)
+		g, err := h.New(limits)
+		if err != nil {
+			panic(err)
+		}
+		var worker strings.Builder
+		cmd := exec.Command("cat", "/proc/self/cgroup")
+		cmd.Stdout = &worker
+		if err := errors.Join(startIn(g, cmd), cmd.Wait(), g.Close()); err != nil {
+			panic(err)
+		}
+		_ = json.NewEncoder(os.Stdout).Encode(map[string]any{
+			"Before": before, "After": own(), "Dirs": g.Dirs(), "Base": h.kill.base,
+			"Limited": limits.Memory > 0 && limits.Tasks > 0, "Worker": worker.String(),
+		})
 	}
 }
