@@ -36,8 +36,8 @@ func (f *finder) policy() Danger {
 	}
 	for dir := p.dir; len(dir) > len(p.top); dir = path.Dir(dir) {
 		switch unit := path.Base(dir); {
-		case f.delegated(dir), strings.HasSuffix(unit, ".scope"):
-			return Danger{} // OOMPolicy=continue is their default
+		case f.delegated(dir), strings.HasSuffix(unit, ".scope"): // then the default is to go on; a scope is mostly a session, with that set
+			return Danger{}
 		case strings.HasSuffix(unit, ".service") && f.exists("/run/systemd/system"):
 			return Danger{Why: fmt.Sprintf("systemd stops the whole unit %s when the OOM killer ends one of its processes, unless OOMPolicy=continue is set: set that, or Delegate=yes", unit)}
 		}
