@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -101,6 +102,26 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkCallKept shows what it costs to keep inputs for Config.Replay: a copy of each.
+func BenchmarkCallKept(b *testing.B) {
+	p := served(b, child.Config{Replay: child.ReplayFiles{Dir: filepath.Join(b.TempDir(), "kept")}})
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"16B", 16}, {"64KiB", 64 << 10}, {"1MiB", 1 << 20}} {
+		b.Run(size.name, func(b *testing.B) {
+			in := make([]byte, size.bytes)
+			b.SetBytes(int64(2 * size.bytes))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := echo.Call(b.Context(), p, in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkCallers is many callers on one worker that runs one call at a time.

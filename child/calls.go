@@ -30,6 +30,7 @@ type calls struct {
 type call struct {
 	id      uint64
 	info    CallInfo
+	sent    []byte        // a copy of the frame, if Config.Replay wants it
 	settled func()        // may be nil
 	left    atomic.Bool   // its caller has gone
 	done    chan struct{} // closed when settled; body and err are final then

@@ -126,6 +126,10 @@ type Config struct {
 	// one, the worker does not start, and the error says why.
 	Tasks int
 
+	// Replay keeps the inputs of calls that have killed their worker, so that
+	// they can be run again by [Replay] (off).
+	Replay ReplayFiles
+
 	// Logger receives the worker's log records and output, and what happens to
 	// it. Nil: slog.Default() at the time of New. What the worker logs below
 	// this logger's level is dropped in the worker.
@@ -215,6 +219,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Stop, c.tune = c.Stop.withDefaults(), c.tune.withDefaults()
 	c.Wait = or(c.Wait, 5*time.Second)
+	c.Replay.MaxInput, c.Replay.MaxFiles = or(c.Replay.MaxInput, 16<<20), or(c.Replay.MaxFiles, 20)
+	if c.Replay.MaxInput < 0 || c.Replay.MaxFiles < 0 {
+		fault("Replay has a negative MaxInput %d or MaxFiles %d", c.Replay.MaxInput, c.Replay.MaxFiles)
+	}
 	for _, v := range c.Env {
 		if v == "" || v[0] == '=' || strings.ContainsRune(v, 0) {
 			fault("Env entry %q is neither NAME nor NAME=value", v)

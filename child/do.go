@@ -56,6 +56,7 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	}
 	meta := allMeta(ctx)
 	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, settled: req.Settled, done: make(chan struct{})}
+	k.sent = r.cfg.Replay.copy(frame)
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
 	if reusable {
 		*buf = frame

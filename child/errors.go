@@ -55,6 +55,7 @@ type CrashError struct {
 	Uptime time.Duration // from ready to death; 0 when it never became ready
 	Served uint64        // calls answered in this run
 	Calls  []CallInfo    // what it was running; in a call's own error, that call comes first
+	Replay string        // file with the input of the (first) call, for [Replay]; "" if none was kept
 	Exit                 // how it ended
 }
 
@@ -71,6 +72,9 @@ func (e *CrashError) Error() string {
 	b.WriteString(e.running())
 	if line := lastLine(e.Reported.words()); line != "" && e.wordsMatter() {
 		fmt.Fprintf(&b, "; its last words: %s", line)
+	}
+	if e.Replay != "" {
+		fmt.Fprintf(&b, "; its input is kept in %s", e.Replay)
 	}
 	return b.String()
 }
@@ -108,6 +112,7 @@ func (e *CrashError) LogValue() slog.Value {
 		}
 		a = append(a, slog.Any(key, c))
 	}
+	a.str("replay", e.Replay)
 	return slog.GroupValue(a...)
 }
 

@@ -106,6 +106,9 @@ func (r *run) spawn() (err error) {
 	if err := checkDepth(); err != nil {
 		return err
 	}
+	if err := r.cfg.Replay.check(); err != nil {
+		return err
+	}
 	ch, err := openChannels()
 	if err != nil {
 		return err
@@ -460,6 +463,10 @@ func (r *run) fail(crash *CrashError) {
 		running = append(running, k)
 		crash.Calls = append(crash.Calls, k.info)
 	}
+	kept := r.keep(crash, running)
+	if len(kept) > 0 {
+		crash.Replay = kept[0]
+	}
 	reason := error(crash)
 	if r.orderly(crash) {
 		reason = errStopped
@@ -469,6 +476,7 @@ func (r *run) fail(crash *CrashError) {
 	}
 	for i, k := range running {
 		own := *crash
+		own.Replay = kept[i]
 		own.Calls = append([]CallInfo{k.info}, append(crash.Calls[:i:i], crash.Calls[i+1:]...)...)
 		r.calls.settle(k, &own)
 	}
