@@ -38,18 +38,20 @@ static void lockTwice(void) {
 */
 import "C"
 
+import "github.com/verdigris-go/verdigris/child"
+
 // inC are the faults of C code.
 func inC() []*kind {
 	hang := func(name string, way func()) *kind {
-		return &kind{name: name, rare: true, within: patience, act: func(*execution) { way() }}
+		return &kind{name: name, rare: true, within: patience, cause: child.Deadline, act: func(*execution) { way() }}
 	}
 	return []*kind{
-		dies("c-segfault", func() { C.writeTo(0xdead000) }),
-		dies("c-abort", func() { C.abort() }),
-		dies("c-stack-overflow", func() { C.deeperC(0) }),
-		dies("c-double-free", func() { C.freeTwice(C.malloc(40)) }),
-		dies("c-heap-overflow", func() { C.writeBehind() }),
-		dies("c-exit", func() { C.exit(0) }),
+		dies("c-segfault", child.Segfault, func() { C.writeTo(0xdead000) }),
+		dies("c-abort", child.Aborted, func() { C.abort() }),
+		dies("c-stack-overflow", child.Segfault, func() { C.deeperC(0) }),
+		dies("c-double-free", child.Aborted, func() { C.freeTwice(C.malloc(40)) }),
+		dies("c-heap-overflow", child.Aborted, func() { C.writeBehind() }),
+		dies("c-exit", child.Exited, func() { C.exit(0) }),
 		hang("c-busy-loop", func() { C.spinC() }),
 		hang("c-deadlock", func() { C.lockTwice() }),
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
@@ -22,6 +23,7 @@ type attempt struct {
 	lane   *lane
 	job    job
 	rnd    *rand.Rand
+	do     func() (result, error) // makes it
 }
 
 // call makes one call, with as many attempts as it takes.
@@ -87,6 +89,7 @@ func (s *soak) attempt(a ledger.Attempt, f *fault, to *lane, rnd *rand.Rand) led
 	try := &attempt{soak: s, lane: to, rnd: rnd, job: job{
 		Call: a.Call, Nth: a.Nth, Token: uint64(token), Random: rnd.Uint64(), Load: make([]byte, size(rnd)), Want: size(rnd),
 	}}
+	try.do = func() (result, error) { return work.Call(try.ctx, to.caller, try.job) }
 	try.ctx, try.cancel = context.WithCancel(context.Background())
 	defer func() { try.cancel() }()
 	switch {
@@ -97,8 +100,8 @@ func (s *soak) attempt(a ledger.Attempt, f *fault, to *lane, rnd *rand.Rand) led
 	}
 	token.Fill(try.job.Load)
 	s.write(ledger.Line{Event: ledger.Sent, Attempt: a, Token: token})
-	out, err := work.Call(try.ctx, to.caller, try.job)
-	l := report(err, to, f)
+	out, err := try.do()
+	l := report(err, try.lane, f)
 	l.Event, l.Attempt, l.Token = ledger.Got, a, out.token
 	if l.Outcome == ledger.Unexpected {
 		s.complain("call %d, attempt %d, on %s: %v", a.Call, a.Nth, to.name, err)
@@ -166,20 +169,26 @@ func outcomeOf(err error, f *fault) ledger.Outcome {
 }
 
 // causeWord is a cause in one word.
-func causeWord(c child.Cause) string {
-	s := strings.NewReplacer("crashed: ", "", "was killed: ", "", " ", "-", ":", "", ",", "").Replace(c.String())
-	return strings.TrimSpace(s)
-}
+func causeWord(c child.Cause) string { return strings.ReplaceAll(c.String(), " ", "-") }
 
 // byCaller are the faults of callers.
 func byCaller() []*kind {
 	return []*kind{
 		{name: "caller-cancels", call: func(a *attempt) {
 			a.job.Linger = time.Duration(a.rnd.Int64N(int64(2 * time.Millisecond)))
-			leave := time.AfterFunc(time.Duration(a.rnd.Int64N(int64(3*time.Millisecond))), a.cancel)
-			cancel := a.cancel
-			a.cancel = func() { leave.Stop(); cancel() }
+			a.leaves(3 * time.Millisecond)
 		}},
+		{name: "once", call: func(a *attempt) { a.once(a.soak.lanes.lone) }},
+		{name: "once-cancelled", call: func(a *attempt) {
+			a.leaves(30 * time.Millisecond)
+			a.once(a.soak.lanes.lone)
+		}},
+		{name: "once-no-worker", call: func(a *attempt) {
+			cfg := a.soak.lanes.lone
+			cfg.Exe = "/bin/true"
+			a.once(cfg)
+		}},
+		{name: "process-closed", call: func(a *attempt) { a.do = a.closes }},
 		{name: "caller-has-left", call: func(a *attempt) { a.cancel() }},
 		{name: "caller-hurries", call: func(a *attempt) {
 			a.ctx, a.cancel = context.WithTimeout(a.ctx, time.Duration(a.rnd.Int64N(int64(time.Millisecond))))
@@ -190,4 +199,41 @@ func byCaller() []*kind {
 			a.job.Load, a.job.Want = make([]byte, 1<<20+a.rnd.IntN(2<<20)), 1<<20+a.rnd.IntN(2<<20)
 		}},
 	}
+}
+
+// leaves lets the caller go at a random time within the limit.
+func (a *attempt) leaves(limit time.Duration) {
+	leave := time.AfterFunc(time.Duration(a.rnd.Int64N(int64(limit))), a.cancel)
+	cancel := a.cancel
+	a.cancel = func() { leave.Stop(); cancel() }
+}
+
+// once makes the call in a worker of its own.
+func (a *attempt) once(cfg child.Config) {
+	a.lane = &lane{name: cfg.Name, width: 1}
+	a.do = func() (result, error) { return child.Once(a.ctx, cfg, work, a.job) }
+}
+
+// closes makes the call on a worker that is closed at a random time, twice.
+func (a *attempt) closes() (result, error) {
+	p := child.New(a.soak.lanes.lone)
+	a.lane = &lane{name: p.Name(), width: 1}
+	a.job.Linger = time.Duration(a.rnd.Int64N(int64(10 * time.Millisecond)))
+	var all sync.WaitGroup
+	defer all.Wait()
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	all.Go(func() {
+		defer begin()
+		_ = p.ServeReady(context.Background(), begin) // how it ends is up to the moment
+	})
+	for range 2 {
+		after := time.Duration(a.rnd.Int64N(int64(60 * time.Millisecond)))
+		all.Go(func() {
+			time.Sleep(after)
+			_ = p.Close()
+		})
+	}
+	<-begun
+	return work.Call(a.ctx, p, a.job)
 }

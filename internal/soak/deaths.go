@@ -19,37 +19,39 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/child"
 )
 
 // dies makes a kind of a way to die.
-func dies(name string, way func()) *kind {
-	return &kind{name: name, act: func(*execution) { way() }}
+func dies(name string, of child.Cause, way func()) *kind {
+	return &kind{name: name, cause: of, act: func(*execution) { way() }}
 }
 
 // deaths are the ways in which a worker ends while it runs a call.
 func deaths() []*kind {
 	return []*kind{
-		dies("panic", func() { panic("no such colour") }),
-		dies("panic-of-goroutine", func() { elsewhere(func() { panic("from another goroutine\nand more") }) }),
-		dies("panic-nil-pointer", func() { *nilPointer() = 1 }),
-		dies("fatal-nil-elsewhere", func() { elsewhere(func() { *nilPointer() = 1 }) }),
-		dies("fatal-map-writes", mapWrites),
-		dies("fatal-unlock", func() { new(sync.Mutex).Unlock() }),
-		dies("fatal-stack-overflow", func() { debug.SetMaxStack(1 << 20); deeper(0) }),
-		dies("fatal-wild-pointer", wildPointer),
-		dies("fatal-out-of-memory", outOfMemory),
-		dies("goexit", runtime.Goexit),
-		dies("exit-0", func() { os.Exit(0) }),
-		dies("exit-3", func() { os.Exit(3) }),
-		dies("log-fatal", func() { log.Fatal("cannot go on") }),
-		dies("exec-another", func() { become("/bin/sh", "-c", "exit 2") }),
-		dies("signal-kill-self", func() { raise(syscall.SIGKILL) }),
-		dies("signal-abort-self", func() { raise(syscall.SIGABRT) }),
-		dies("signal-quit-self", func() { raise(syscall.SIGQUIT) }),
-		{name: "die-before-answer", act: func(x *execution) { x.answers(); raise(syscall.SIGKILL) }},
-		{name: "die-encoding", act: func(x *execution) { x.result.dies = func() { raise(syscall.SIGKILL) } }},
-		{name: "panic-encoding", act: func(x *execution) { x.result.dies = func() { panic("cannot be encoded") } }},
-		{name: "exit-mid-answer", act: exitMidAnswer},
+		dies("panic", child.Panicked, func() { panic("no such colour") }),
+		dies("panic-of-goroutine", child.Panicked, func() { elsewhere(func() { panic("from another goroutine\nand more") }) }),
+		dies("panic-nil-pointer", child.Panicked, func() { *nilPointer() = 1 }),
+		dies("fatal-nil-elsewhere", child.Panicked, func() { elsewhere(func() { *nilPointer() = 1 }) }),
+		dies("fatal-map-writes", child.Fatal, mapWrites),
+		dies("fatal-unlock", child.Fatal, func() { new(sync.Mutex).Unlock() }),
+		dies("fatal-stack-overflow", child.Fatal, func() { debug.SetMaxStack(1 << 20); deeper(0) }),
+		dies("fatal-wild-pointer", child.Segfault, wildPointer),
+		dies("fatal-out-of-memory", child.Fatal, outOfMemory),
+		dies("goexit", child.Panicked, runtime.Goexit),
+		dies("exit-0", child.Exited, func() { os.Exit(0) }),
+		dies("exit-3", child.Exited, func() { os.Exit(3) }),
+		dies("log-fatal", child.Exited, func() { log.Fatal("cannot go on") }),
+		dies("exec-another", child.Exited, func() { become("/bin/sh", "-c", "exit 2") }),
+		dies("signal-kill-self", child.Killed, func() { raise(syscall.SIGKILL) }),
+		dies("signal-abort-self", child.Aborted, func() { raise(syscall.SIGABRT) }),
+		dies("signal-quit-self", child.Signaled, func() { raise(syscall.SIGQUIT) }),
+		{name: "die-before-answer", cause: child.Killed, act: func(x *execution) { x.answers(); raise(syscall.SIGKILL) }},
+		{name: "die-encoding", cause: child.Killed, act: func(x *execution) { x.result.dies = func() { raise(syscall.SIGKILL) } }},
+		{name: "panic-encoding", cause: child.Panicked, act: func(x *execution) { x.result.dies = func() { panic("cannot be encoded") } }},
+		{name: "exit-mid-answer", cause: child.Exited, act: exitMidAnswer},
 	}
 }
 
@@ -69,21 +71,21 @@ const patience = 60 * time.Millisecond
 
 // hangs are the ways not to answer.
 func hangs() []*kind {
-	hang := func(name string, way func(x *execution)) *kind {
-		return &kind{name: name, rare: true, within: patience, act: way}
+	hang := func(name string, of child.Cause, way func(x *execution)) *kind {
+		return &kind{name: name, rare: true, within: patience, cause: of, act: way}
 	}
 	return []*kind{
-		hang("hang-until-deadline", func(x *execution) {
+		hang("hang-until-deadline", child.Unknown, func(x *execution) {
 			<-x.ctx.Done()
 			x.err = errors.New(refusal + "out of time")
 		}),
-		hang("hang-deaf", func(*execution) { select {} }),
-		hang("hang-busy", func(*execution) {
+		hang("hang-deaf", child.Deadline, func(*execution) { select {} }),
+		hang("hang-busy", child.Deadline, func(*execution) {
 			for spin := 0; ; spin++ {
 			}
 		}),
-		hang("hang-stopped", func(*execution) { raise(syscall.SIGSTOP) }),
-		hang("exec-lives-on", func(*execution) { become("/bin/sleep", "60") }),
+		hang("hang-stopped", child.Deadline, func(*execution) { raise(syscall.SIGSTOP) }),
+		hang("exec-lives-on", child.Deadline, func(*execution) { become("/bin/sleep", "60") }),
 	}
 }
 

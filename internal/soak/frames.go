@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/verdigris-go/verdigris/child"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -26,7 +27,9 @@ func badFrames() []*kind {
 		return &kind{name: name, lanes: narrow, act: f}
 	}
 	fatal := func(name string, f func(x *execution)) *kind { // the parent must not let it live
-		return bad(name, func(x *execution) { f(x); select {} })
+		k := bad(name, func(x *execution) { f(x); select {} })
+		k.cause = child.Protocol
+		return k
 	}
 	brief := func(name string, f func(x *execution)) *kind { // the parent may let it live
 		return bad(name, func(x *execution) { f(x); time.Sleep(5 * time.Millisecond); os.Exit(3) })
@@ -67,7 +70,7 @@ func badFrames() []*kind {
 		fatal("control-ready-again", func(x *execution) {
 			send(fdControl, wire.AppendFrame(nil, wire.KindReady, 0, []byte{0x80}))
 		}),
-		{name: "channel-closed", rare: true, lanes: narrow, act: func(*execution) {
+		{name: "channel-closed", rare: true, cause: child.Protocol, lanes: narrow, act: func(*execution) {
 			_ = syscall.Close(fdAnswers)
 			select {}
 		}},

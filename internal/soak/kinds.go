@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/verdigris-go/verdigris/child"
 )
 
 // kind is one kind of fault. Exactly one of act, call and strike is there.
@@ -15,6 +17,7 @@ type kind struct {
 	rare   bool                       // it takes long: a tenth of the others' share
 	lanes  func(*lane) bool           // which workers it may meet; nil: all
 	within time.Duration              // the deadline of its call; 0: none
+	cause  child.Cause                // what workers die of then, so that some of them have to; Unknown: of nothing, or of several things
 	act    func(*execution)           // made by the worker, in the call
 	call   func(*attempt)             // made by the caller, before or during the call
 	strike func(*soak, *strike) error // made by the parent, while the call runs
@@ -22,18 +25,18 @@ type kind struct {
 
 // allKinds are the kinds that can be had here, in the order of their names.
 func allKinds() []*kind {
-	all := slices.Concat(deaths(), hangs(), crowds(), badFrames(), inC(), byCaller(), byParent())
+	all := slices.Concat(byWorker(), byCaller(), byParent())
 	slices.SortFunc(all, func(a, b *kind) int { return cmp.Or(strings.Compare(a.name, b.name)) })
 	return all
 }
 
-// kindsByName is for the worker, which is told a name.
-var kindsByName = func() map[string]*kind {
-	m := map[string]*kind{}
-	for _, k := range allKinds() {
-		m[k.name] = k
-	}
-	return m
+// byWorker are the kinds that are made by the worker, in a call.
+func byWorker() []*kind { return slices.Concat(deaths(), hangs(), crowds(), badFrames(), inC()) }
+
+// actOf finds what a worker has to do, which is told a name.
+func actOf(name string) func(*execution) {
+	i := slices.IndexFunc(byWorker(), func(k *kind) bool { return k.name == name })
+	return byWorker()[i].act
 }
 
 // narrow is a worker that runs one call at a time, so that the call which makes

@@ -32,8 +32,10 @@ type lane struct {
 // lanes are all of them, under one root.
 type lanes struct {
 	root *tree.Supervisor
-	all  []*lane // the pool first, the spare one last
+	all  []*lane      // the pool first, the spare one last
+	lone child.Config // of a worker for a single call
 	logs *counter
+	dead obituaries
 }
 
 // maxFrame is the most that a call may carry.
@@ -76,7 +78,7 @@ var ownNamespace = sync.OnceValue(func() child.Contain {
 
 // newLanes makes the tree: half of the workers in a pool, the others two by two
 // under supervisors of every strategy, and one more that has little to do.
-func newLanes(dir, nonce string, workers int) (*lanes, error) {
+func newLanes(dir, nonce string, size int) (*lanes, error) {
 	ls := &lanes{logs: &counter{}}
 	base := child.Config{
 		Env:         []string{nonce, "PATH", "TMPDIR=" + filepath.Join(dir, tmpDir)},
@@ -87,10 +89,12 @@ func newLanes(dir, nonce string, workers int) (*lanes, error) {
 		Logger:      slog.New(ls.logs),
 		Stop:        child.Stop{Drain: 300 * time.Millisecond, Close: 100 * time.Millisecond, Term: 100 * time.Millisecond},
 	}
-	many := workers / 2
+	ls.lone = base
+	ls.lone.Name, ls.lone.Setup = "lone", workers.With(home{dir, "lone", 1})
+	many := size / 2
 	children := []tree.Child{ls.pool(dir, base, many)}
-	for n := 0; n < workers-many; n += 2 {
-		c, err := ls.group(dir, base, n, min(2, workers-many-n))
+	for n := 0; n < size-many; n += 2 {
+		c, err := ls.group(dir, base, n, min(2, size-many-n))
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +105,7 @@ func newLanes(dir, nonce string, workers int) (*lanes, error) {
 		return nil, err
 	}
 	ls.all[len(ls.all)-1].spare = true
-	ls.root, err = tree.New(tree.Spec{Intensity: unlimited, Children: append(children, last)})
+	ls.root, err = tree.New(tree.Spec{Intensity: unlimited, Children: append(children, last), OnEvent: ls.dead.note})
 	return ls, err
 }
 

@@ -3,14 +3,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,7 @@ import (
 type options struct {
 	calls, faults, workers, callers int
 	seed                            uint64
+	kinds                           string // a pattern of path.Match; "" for all
 	keep                            bool
 }
 
@@ -44,8 +48,9 @@ type soak struct {
 	stderr   io.Writer
 	began    time.Time
 
-	next       atomic.Int64 // call
-	moved      atomic.Int64 // outcomes, strikes, steps of the end
+	open       []atomic.Int64 // when each caller began its call, in nanoseconds since began; 0: it has none
+	next       atomic.Int64   // call
+	moved      atomic.Int64   // outcomes, strikes, steps of the end
 	complaints atomic.Int64
 }
 
@@ -61,7 +66,13 @@ func run(o options, stdout, stderr io.Writer) (good bool, err error) {
 	if o.workers < 2 || o.callers < 1 || o.calls < 1 {
 		return false, fmt.Errorf("%d workers, %d callers, %d calls: at least 2, 1 and 1 are needed", o.workers, o.callers, o.calls)
 	}
-	kinds := allKinds()
+	kinds := slices.DeleteFunc(allKinds(), func(k *kind) bool {
+		fits, err := path.Match(cmp.Or(o.kinds, "*"), k.name)
+		return err != nil || !fits
+	})
+	if len(kinds) == 0 {
+		return false, fmt.Errorf("no kind of fault is called %q", o.kinds)
+	}
 	p, err := newPlan(o.seed, o.calls, o.faults, kinds)
 	if err != nil {
 		return false, err
@@ -82,7 +93,7 @@ func run(o options, stdout, stderr io.Writer) (good bool, err error) {
 
 // prepare makes the folders and the ledgers.
 func prepare(o options, p *plan, stderr io.Writer) (s *soak, err error) {
-	s = &soak{opts: o, seed: o.seed, plan: p, stderr: stderr, began: time.Now(), strikes: make(chan *strike, o.faults)}
+	s = &soak{opts: o, seed: o.seed, plan: p, stderr: stderr, began: time.Now(), open: make([]atomic.Int64, o.callers), strikes: make(chan *strike, o.faults)}
 	if s.dir, err = os.MkdirTemp("", "verdigris-soak-"); err != nil {
 		return nil, err
 	}
@@ -155,8 +166,8 @@ func (s *soak) load(stdout io.Writer) (err error) {
 	for range 4 {
 		strikers.Go(s.striker)
 	}
-	for range s.opts.callers {
-		callers.Go(s.caller)
+	for n := range s.open {
+		callers.Go(func() { s.caller(&s.open[n]) })
 	}
 	callers.Wait()
 	close(s.strikes)
@@ -166,12 +177,14 @@ func (s *soak) load(stdout io.Writer) (err error) {
 }
 
 // caller makes calls until there are enough.
-func (s *soak) caller() {
+func (s *soak) caller(open *atomic.Int64) {
+	defer open.Store(0)
 	for {
 		n := s.next.Add(1) - 1
 		if n >= int64(s.opts.calls) {
 			return
 		}
+		open.Store(int64(time.Since(s.began)))
 		s.call(int(n))
 	}
 }
@@ -199,6 +212,9 @@ func (s *soak) tell(w io.Writer, v *check.Verdict, leaks []string, worked time.D
 	for _, kind := range v.Missing {
 		fmt.Fprintln(s.stderr, "soak: planned and not happened:", kind)
 	}
+	for _, text := range s.lanes.dead.unmet(allKinds(), v.Rows) {
+		s.complain("%s", text)
+	}
 	goroutines := false
 	for _, leak := range leaks {
 		fmt.Fprintln(s.stderr, "soak: left behind:", leak)
@@ -211,5 +227,6 @@ func (s *soak) tell(w io.Writer, v *check.Verdict, leaks []string, worked time.D
 	rate := float64(v.Calls) / worked.Seconds()
 	fmt.Fprintf(w, "soak: %v, %.0f calls and %.0f faults a second, %d log records\n",
 		worked.Round(100*time.Millisecond), rate, float64(v.Faults)/worked.Seconds(), s.lanes.logs.records.Load())
+	fmt.Fprintln(w, "soak: workers died of:", &s.lanes.dead)
 	fmt.Fprintln(w, v.Line(len(leaks)))
 }

@@ -71,15 +71,15 @@ func byParent() []*kind {
 		{name: "outside-sigint-group", strike: func(s *soak, k *strike) error { return s.signalGroup(k.victim(anyone), syscall.SIGINT) }},
 		{name: "outside-sigterm-group", strike: func(s *soak, k *strike) error { return s.signalGroup(k.victim(anyone), syscall.SIGTERM) }},
 		{name: "outside-stop-cont", strike: stopAndGo},
-		{name: "outside-stop", rare: true, lanes: func(l *lane) bool { return l.spare }, strike: func(s *soak, k *strike) error {
+		{name: "outside-stop", rare: true, cause: child.Hung, lanes: func(l *lane) bool { return l.spare }, strike: func(s *soak, k *strike) error {
 			return s.signal(k.victim(anyone), syscall.SIGSTOP) // the heartbeat finds out
 		}},
-		{name: "idle-killed", lanes: func(l *lane) bool { return l.spare }, strike: func(s *soak, k *strike) error {
+		{name: "idle-killed", cause: child.Killed, lanes: func(l *lane) bool { return l.spare }, strike: func(s *soak, k *strike) error {
 			return s.signal(k.victim(idle), syscall.SIGKILL)
 		}},
 		atStart("error"), atStart("panic"), atStart("exit"), atStart("kill"), atStart("hang"),
 		{name: "start-killed", strike: killAtStart},
-		{name: "worker-kill-called", strike: func(_ *soak, k *strike) error { k.lane.killer.Kill(); return nil }},
+		{name: "worker-kill-called", cause: child.KillCalled, strike: func(_ *soak, k *strike) error { k.lane.killer.Kill(); return nil }},
 		{name: "supervisor-killed", rare: true, lanes: func(l *lane) bool { return l.under != nil }, strike: func(_ *soak, k *strike) error {
 			k.lane.under.Kill()
 			return nil
@@ -169,15 +169,26 @@ func (s *soak) spoilStart(k *strike, what string) error {
 	if err := giveOrder(s.dir, k.lane.name, k.fault.index, what); err != nil {
 		return err
 	}
-	for since := time.Now(); !s.happened.Get(k.fault.index); time.Sleep(2 * time.Millisecond) {
-		if time.Since(since) > worthwhile {
-			return errors.New("no worker was started")
-		}
-		if err := s.signal(k.victim(anyone), syscall.SIGKILL); err != nil && !errors.Is(err, errAgain) {
+	for since := time.Now(); time.Since(since) < worthwhile; {
+		err := s.signal(k.victim(anyone), syscall.SIGKILL)
+		if err != nil && !errors.Is(err, errAgain) {
 			return err
 		}
+		if s.happens(k.fault.index, 200*time.Millisecond) {
+			return nil
+		}
 	}
-	return nil
+	return errors.New("no worker was started")
+}
+
+// happens waits for a fault that a worker makes.
+func (s *soak) happens(fault int, limit time.Duration) bool {
+	for since := time.Now(); !s.happened.Get(fault); time.Sleep(time.Millisecond) {
+		if time.Since(since) > limit {
+			return false
+		}
+	}
+	return true
 }
 
 // killAtStart kills a worker that is not ready yet.

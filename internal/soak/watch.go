@@ -16,6 +16,7 @@ import (
 const (
 	progressEvery = 10 * time.Second
 	stuckAfter    = 60 * time.Second // without an outcome, a strike or a step of the end
+	tooLong       = 2 * worthwhile   // for one call, with all its attempts
 )
 
 // watch tells how far the soak is, and ends the program when nothing moves.
@@ -32,7 +33,10 @@ func (s *soak) watch(done <-chan struct{}) {
 		if n := s.moved.Load(); n != last {
 			last, since = n, time.Now()
 		} else if time.Since(since) > stuckAfter {
-			s.stuck()
+			s.stuck(fmt.Sprintf("nothing has moved for %v", stuckAfter))
+		}
+		if oldest := s.oldest(); oldest > tooLong {
+			s.stuck(fmt.Sprintf("a call has been going on for %v", oldest))
 		}
 		if time.Since(told) >= progressEvery {
 			told = time.Now()
@@ -42,10 +46,20 @@ func (s *soak) watch(done <-chan struct{}) {
 	}
 }
 
+// oldest is for how long the oldest call has been going on.
+func (s *soak) oldest() (age time.Duration) {
+	for n := range s.open {
+		if began := s.open[n].Load(); began > 0 {
+			age = max(age, time.Since(s.began)-time.Duration(began))
+		}
+	}
+	return age
+}
+
 // stuck prints where everything stands, ends the workers and the program.
-func (s *soak) stuck() {
+func (s *soak) stuck(why string) {
 	buf := make([]byte, 16<<20)
-	fmt.Fprintf(s.stderr, "soak: nothing has moved for %v\n\n%s\n", stuckAfter, buf[:runtime.Stack(buf, true)])
+	fmt.Fprintf(s.stderr, "soak: %s\n\n%s\n", why, buf[:runtime.Stack(buf, true)])
 	for _, pid := range check.Bearers(s.nonce) {
 		for _, name := range []string{"status", "stack", "wchan"} {
 			text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), name))

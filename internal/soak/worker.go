@@ -122,7 +122,7 @@ func (l *life) work(ctx context.Context, j job) (result, error) {
 		if err := l.happened.Set(j.Fault); err != nil {
 			l.giveUp(err)
 		}
-		kindsByName()[j.Kind].act(x)
+		actOf(j.Kind)(x)
 	}
 	return x.result, x.err
 }
