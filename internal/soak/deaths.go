@@ -39,7 +39,7 @@ func deaths() []*kind {
 		dies("fatal-unlock", child.Fatal, func() { new(sync.Mutex).Unlock() }),
 		dies("fatal-stack-overflow", child.Fatal, func() { debug.SetMaxStack(1 << 20); deeper(0) }),
 		dies("fatal-wild-pointer", child.Segfault, wildPointer),
-		dies("fatal-out-of-memory", child.Fatal, outOfMemory),
+		dies("fatal-out-of-memory", child.OutOfMemory, outOfMemory),
 		dies("goexit", child.Panicked, runtime.Goexit),
 		dies("exit-0", child.Exited, func() { os.Exit(0) }),
 		dies("exit-3", child.Exited, func() { os.Exit(3) }),
@@ -48,6 +48,8 @@ func deaths() []*kind {
 		dies("signal-kill-self", child.Killed, func() { raise(syscall.SIGKILL) }),
 		dies("signal-abort-self", child.Aborted, func() { raise(syscall.SIGABRT) }),
 		dies("signal-quit-self", child.Signaled, func() { raise(syscall.SIGQUIT) }),
+		{name: "memory-limit", rare: true, cause: child.OutOfMemory, lanes: func(l *lane) bool { return l.memory }, act: func(*execution) { eat() }},
+		{name: "tasks-limit", rare: true, cause: child.Exited, act: func(*execution) { breed() }},
 		{name: "die-before-answer", cause: child.Killed, act: func(x *execution) { x.answers(); raise(syscall.SIGKILL) }},
 		{name: "die-encoding", cause: child.Killed, act: func(x *execution) { x.result.dies = func() { raise(syscall.SIGKILL) } }},
 		{name: "panic-encoding", cause: child.Panicked, act: func(x *execution) { x.result.dies = func() { panic("cannot be encoded") } }},
@@ -166,13 +168,28 @@ func mapWrites() {
 // outOfMemory asks for more than it allows itself.
 func outOfMemory() {
 	_ = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: 48 << 20, Max: 48 << 20})
+	eat()
+}
+
+// eat asks for memory, and uses it, until there is no more.
+func eat() {
 	var all [][]byte
 	for {
 		all = append(all, bytes.Repeat([]byte{1}, 8<<20))
-		if len(all) > 1<<10 {
-			os.Exit(5) // the limit does not hold here
+		if len(all) > 1<<9 { // 4 GiB
+			os.Exit(5) // there is no limit
 		}
 	}
+}
+
+// breed starts more programs than a worker with a limit may have, and ends.
+func breed() {
+	for range 80 {
+		if leaveBehind("exec sleep 60", true) != nil {
+			break
+		}
+	}
+	os.Exit(8)
 }
 
 // become replaces the worker by another program.

@@ -27,6 +27,8 @@ type lane struct {
 	under  *tree.Supervisor // its supervisor
 	branch string           // the child of the root that it belongs to
 	spare  bool             // it has little to do
+	memory bool             // it has a limit of memory
+	tasks  bool             // it has a limit of processes and threads
 }
 
 // lanes are all of them, under one root.
@@ -59,6 +61,7 @@ var profiles = []profile{
 	{"wide", func(c *child.Config) { c.Concurrency, c.Contain = 4, child.ContainGroup }},
 	{"hasty", func(c *child.Config) {
 		c.Ahead, c.CallTimeout, c.OnCancel, c.Dump = -1, 150*time.Millisecond, child.Kill, patience
+		c.Memory, c.Tasks = memoryLimit, tasksLimit()
 	}},
 	{"alone", func(c *child.Config) { c.Ahead, c.Contain = -1, ownNamespace() }},
 }
@@ -66,6 +69,7 @@ var profiles = []profile{
 // spare has no time for a start that hangs, nor for a worker that is stopped.
 var spare = profile{"spare", func(c *child.Config) {
 	c.StartTimeout, c.Heartbeat, c.Contain = 300*time.Millisecond, 100*time.Millisecond, child.ContainGroup
+	c.Memory = memoryLimit
 }}
 
 // ownNamespace is ContainPIDNamespace where that can be had.
@@ -74,6 +78,17 @@ var ownNamespace = sync.OnceValue(func() child.Contain {
 		return child.ContainGroup
 	}
 	return child.ContainPIDNamespace
+})
+
+// memoryLimit is more than any other fault needs.
+const memoryLimit = 256 << 20
+
+// tasksLimit is a limit where there can be one, else none.
+var tasksLimit = sync.OnceValue(func() int {
+	if _, err := child.Once(context.Background(), child.Config{Tasks: 64}, nothing, true); err != nil {
+		return 0
+	}
+	return 64
 })
 
 // newLanes makes the tree: half of the workers in a pool, the others two by two
@@ -135,7 +150,7 @@ func (ls *lanes) single(dir string, cfg child.Config, p profile, n int) tree.Chi
 	cfg.Setup = workers.With(home{dir, cfg.Name, cfg.Concurrency})
 	w := child.New(cfg)
 	ls.all = append(ls.all, &lane{
-		name: cfg.Name, width: cfg.Concurrency, caller: w, killer: w,
+		name: cfg.Name, width: cfg.Concurrency, caller: w, killer: w, memory: cfg.Memory > 0, tasks: cfg.Tasks > 0,
 		stats: func() []child.Stats { return []child.Stats{w.Stats()} },
 	})
 	return tree.Child{ID: cfg.Name, Service: w, Backoff: backoff, Shutdown: tree.After(time.Second)}

@@ -60,8 +60,15 @@ func (o *obituaries) unmet(kinds []*kind, rows []check.Row) (texts []string) {
 	defer o.mu.Unlock()
 	for _, k := range kinds {
 		i := slices.IndexFunc(rows, func(r check.Row) bool { return r.Kind == k.name && r.Happened >= enough })
+		if k.cause == child.Unknown || i < 0 {
+			continue
+		}
 		word := causeWord(k.cause)
-		if k.cause != child.Unknown && i >= 0 && o.count[word]+rows[i].Causes[word] == 0 {
+		died := o.count[word]
+		if k.act != nil && k.within == 0 { // the call itself was told
+			died = rows[i].Causes[word]
+		}
+		if died == 0 {
 			texts = append(texts, fmt.Sprintf("%s has happened %d times, and no worker has died of %q", k.name, rows[i].Happened, word))
 		}
 	}
