@@ -100,15 +100,43 @@ func (s *soak) attempt(a ledger.Attempt, f *fault, to *lane, rnd *rand.Rand) led
 	}
 	token.Fill(try.job.Load)
 	s.write(ledger.Line{Event: ledger.Sent, Attempt: a, Token: token})
+	since := time.Now()
 	out, err := try.do()
+	took := time.Since(since)
 	l := report(err, try.lane, f)
 	l.Event, l.Attempt, l.Token = ledger.Got, a, out.token
 	if l.Outcome == ledger.Unexpected {
 		s.complain("call %d, attempt %d, on %s: %v", a.Call, a.Nth, to.name, err)
 	}
+	if took > slow {
+		s.slowly(took, fmt.Sprintf("%v: call %d, attempt %d, on %s%s: %s", took.Round(time.Millisecond), a.Call, a.Nth, try.lane.name, withFault(f), l.Outcome))
+	}
 	s.write(l)
 	s.moved.Add(1)
 	return l.Outcome
+}
+
+// slow is how long no call should take, unless the machine has no time for it.
+const slow = 3 * time.Second
+
+// slowly keeps the slowest attempt.
+func (s *soak) slowly(took time.Duration, text string) {
+	s.slowest.Lock()
+	defer s.slowest.Unlock()
+	s.slowest.count++
+	if took > s.slowest.took {
+		s.slowest.took, s.slowest.text = took, text
+	}
+	if s.opts.verbose {
+		fmt.Fprintf(s.stderr, "soak: %v: slow: %s\n", time.Since(s.began).Round(time.Millisecond), text)
+	}
+}
+
+func withFault(f *fault) string {
+	if f == nil {
+		return ""
+	}
+	return " with " + f.kind.name
 }
 
 // carry puts the fault into the call.

@@ -30,7 +30,7 @@ type options struct {
 	calls, faults, workers, callers int
 	seed                            uint64
 	kinds                           string // a pattern of path.Match; "" for all
-	keep                            bool
+	keep, verbose                   bool
 }
 
 // soak is one that runs. What is not atomic is set before it begins.
@@ -52,6 +52,12 @@ type soak struct {
 	next       atomic.Int64   // call
 	moved      atomic.Int64   // outcomes, strikes, steps of the end
 	complaints atomic.Int64
+	slowest    struct {
+		sync.Mutex
+		count int // attempts that were slow
+		took  time.Duration
+		text  string
+	}
 }
 
 // The folders below the soak's own that have to be empty at its end.
@@ -227,6 +233,9 @@ func (s *soak) tell(w io.Writer, v *check.Verdict, leaks []string, worked time.D
 	rate := float64(v.Calls) / worked.Seconds()
 	fmt.Fprintf(w, "soak: %v, %.0f calls and %.0f faults a second, %d log records\n",
 		worked.Round(100*time.Millisecond), rate, float64(v.Faults)/worked.Seconds(), s.lanes.logs.records.Load())
+	if s.slowest.count > 0 {
+		fmt.Fprintf(w, "soak: %d attempts took more than %v; the longest: %s\n", s.slowest.count, slow, s.slowest.text)
+	}
 	fmt.Fprintln(w, "soak: workers died of:", &s.lanes.dead)
 	fmt.Fprintln(w, v.Line(len(leaks)))
 }
