@@ -49,3 +49,10 @@ func (c Config) WithPatience(d time.Duration) Config {
 	c.tune.patience = d
 	return c
 }
+
+// CloseAnswers closes the parent's end of the pipe that the answers come by.
+func CloseAnswers(p *Process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current.transport.(*pipes).in.file.Close()
+}

@@ -255,7 +255,7 @@ func (r *attrReader) time() time.Time {
 		r.fail(badTag(n))
 	}
 	text := r.text(MaxName, "time")
-	t, err := time.Parse(time.RFC3339Nano, string(text))
+	t, err := time.Parse(time.RFC3339Nano, string(text)) //nolint:forbidigo // a record says when by the calendar
 	if err != nil {
 		r.fail(err)
 	}
