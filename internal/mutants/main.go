@@ -28,7 +28,7 @@ import (
 )
 
 // limit bounds one test. No test waits that long by itself.
-const limit = 2 * time.Minute
+const limit = time.Minute
 
 func main() {
 	only := flag.String("run", "", "names of mutants, as a regular expression")
@@ -107,7 +107,7 @@ func (w *workshop) check(mutants []mutant) error {
 		for _, name := range tests[pkg] {
 			v := judge(out, name)
 			if v != passed && v != skipped {
-				return fmt.Errorf("%s of %s does not pass without any change (%v):\n%s", name, pkg, v, out)
+				fmt.Printf("%s of %s does not pass without any change (%v):\n%s\n", name, pkg, v, out)
 			}
 			w.usable[pkg+" "+name] = v
 		}
@@ -122,8 +122,13 @@ func (w *workshop) try(mutants []mutant, verbose bool) bool {
 	go func() {
 		defer close(built)
 		for i, m := range mutants {
-			if w.usable[m.in()+" "+m.test] == skipped {
+			switch w.usable[m.in()+" "+m.test] {
+			case skipped:
 				built <- made{mutant: m}
+				continue
+			case passed:
+			default:
+				built <- made{mutant: m, err: errors.New("its test does not pass without any change")}
 				continue
 			}
 			bin, overlay, err := w.mutate(i, m)
@@ -203,7 +208,7 @@ func (w *workshop) mutate(i int, m mutant) (bin, overlay string, err error) {
 // build compiles the tests of a package. Go vet is not asked: a hole may look odd.
 func (w *workshop) build(pkg, overlay string) (bin string, err error) {
 	bin = filepath.Join(w.dir, strings.ReplaceAll(pkg, "/", "_")+filepath.Base(overlay)+".test")
-	args := []string{"test", "-c", "-o", bin}
+	args := []string{"test", "-c", "-ldflags=-w", "-o", bin}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

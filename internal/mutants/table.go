@@ -168,8 +168,8 @@ var table = []mutant{
 		old: "		if err != nil {\n			w.orphaned()\n		}\n		switch f.Kind {", new: "		if err != nil {\n			select {}\n		}\n		switch f.Kind {",
 	},
 	{
-		name: "signals of the group are the parent's", fault: "F79", file: "child/worker.go", test: "TestWholeGroupSignalled",
-		old: "	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)\n", new: "	_ = os.Stdin\n	signal.Reset(syscall.SIGINT, syscall.SIGTERM)\n",
+		name: "signals of the group", fault: "F79", file: "internal/early/early_linux.go", test: "TestWholeGroupSignalled", pkg: "child",
+		old: "\n	catch()\n", new: "\n",
 	},
 	{
 		name: "SIGCONT with SIGTERM", fault: "F13", file: "child/sys_linux.go", test: "TestStopOfAStoppedWorker",
@@ -182,5 +182,98 @@ var table = []mutant{
 	{
 		name: "the hook was forgotten", fault: "F57", file: "child/run.go", test: "TestForgottenInit",
 		old: "	if !initialised.Load() {\n", new: "	if false {\n",
+	},
+
+	// What a worker has started, and its limits.
+	{
+		name: "sweep", fault: "F19 F21", file: "child/contain.go", test: "TestNothingSurvivesAWorker",
+		old: "swept = sweep.Kill(h.mark, sweepLimit)", new: "swept = nil",
+	},
+	{
+		name: "one look is not enough", fault: "F21", file: "internal/sweep/sweep.go", test: "TestForkLoop",
+		old: "case s.clear > 0 && (sure || s.clear >= enough):", new: "case err == nil:",
+	},
+	{
+		name: "kill of the control group", fault: "F19 F20 F21", file: "internal/cgroup/group_linux.go", test: "TestNothingSurvivesAWorker", pkg: "child",
+		old: "	return killAll(p.dir, p.version)\n", new: "	_ = p\n	return nil\n",
+	},
+	{
+		name: "PID namespace", fault: "F19 F22", file: "child/contain.go", test: "TestNothingSurvivesAWorker",
+		old: "c.PIDNamespace = h.enforced.Kill == ContainPIDNamespace", new: "c.PIDNamespace = false",
+	},
+	{
+		name: "Tasks or nothing", fault: "F20 F49", file: "child/contain.go", test: "TestTasksFailClosed",
+		old: "case c.Tasks > 0 && !host.Tasks.OK:", new: "case c.Tasks < 0:",
+	},
+	{
+		name: "limit of tasks", fault: "F20", file: "child/contain.go", test: "TestForkBomb",
+		old: "h.limits.Tasks, e.Tasks = c.Tasks, LimitCgroup", new: "h.limits.Tasks, e.Tasks = 1000, LimitCgroup",
+	},
+	{
+		name: "memory limit of the group", fault: "F44", file: "child/contain.go", test: "TestMemoryByGroup",
+		old: "h.limits.Memory, e.Memory = c.Memory, LimitCgroup", new: "h.limits.Memory, e.Memory = 10*c.Memory, LimitCgroup",
+	},
+	{
+		name: "naming of OOM", fault: "F44", file: "child/limits.go", test: "TestMemoryByGroup",
+		old: "s.kills, _ = h.group.OOMKills()", new: "s.kills = 0",
+	},
+	{
+		name: "memory watch", fault: "F44 F46", file: "child/limits.go", test: "TestMemoryByWatch",
+		old: "		if used > limit {", new: "		if used > 1<<40 {",
+	},
+	{
+		name: "RLIMIT_DATA", fault: "F44 F51", file: "child/limits_linux.go", test: "TestMemoryByRlimit",
+		old: "unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil)", new: "unix.Prlimit(pid, unix.RLIMIT_DATA, nil, &limit)",
+	},
+	{
+		name: "OOM score", fault: "F45", file: "child/limits_linux.go", test: "TestOOMScore",
+		old: "min(own+500, 1000)", new: "own",
+	},
+	{
+		name: "warning of shared OOM", fault: "F80", file: "child/limits.go", test: "TestDangerIsToldOnce",
+		old: "warned.Swap(true)", new: "warned.Load()",
+	},
+	{
+		name: "nothing open after a failed start", fault: "F47", file: "child/run.go", test: "TestOutOfDescriptors",
+		old: "		if err != nil {\n			ch.closeOurs()\n		}\n", new: "",
+	},
+
+	// Calls, once more.
+	{
+		name: "only the guilty is killed", fault: "F11", file: "child/do.go", test: "TestOnlyTheGuiltyIsKilled",
+		old: "case r.progress() == before && r.calls.room(r.started(), r.cfg.Concurrency):", new: "case r.progress() == before || true:",
+	},
+	{
+		name: "what was not started", fault: "F6", file: "child/run.go", test: "TestACrashFailsItsOwnCalls",
+		old: "		if k.id > started {", new: "		if k.id > started && k.id > 1<<62 {",
+	},
+	{
+		name: "marks are only believed of who makes them", fault: "F6", file: "child/run.go", test: "TestNotStartedNeedsTheStatusPage",
+		old: "	if !r.marks {\n", new: "	if false {\n",
+	},
+	{
+		name: "last words on a private descriptor", fault: "F2 F81", file: "child/worker.go", test: "TestEveryDeathIsTold",
+		old: "return debug.SetCrashOutput(crash, debug.CrashOptions{})", new: "_ = crash\n	return nil",
+	},
+	{
+		name: "stacks before a kill", fault: "F11", file: "child/run.go", test: "TestDump",
+		old: "first && r.dumps(o) && ", new: "false && r.dumps(o) && ",
+	},
+	{
+		name: "the program by a held descriptor", fault: "F54 F55", file: "internal/spawn/start_linux.go", test: "TestFileOfTheProgramIsGone", pkg: "child",
+		old: "	exe := h.exe\n", new: "	exe, err := os.Open(os.Args[0])\n	if err != nil {\n		return nil, err\n	}\n",
+	},
+	{
+		name: "pidfd instead of the number", fault: "F26", file: "internal/spawn/signal_linux.go", test: "TestNumberIsReused",
+		old: "	p.conn.Control(func(fd uintptr) {\n		err = done(unix.PidfdSendSignal(int(fd), sig, nil, flags))\n	})\n",
+		new: "	err = done(unix.Kill(p.pid, sig))\n",
+	},
+	{
+		name: "build id", fault: "F37 F54", file: "child/run.go", test: "TestAnotherBuild",
+		old: "		if h.Build != build {", new: "		if false {",
+	},
+	{
+		name: "closed for good", fault: "F28 F29", file: "child/close.go", test: "TestClose",
+		old: "	if p.closed {\n		err = closedEnd(err)\n	}\n", new: "",
 	},
 }
