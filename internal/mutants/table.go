@@ -118,8 +118,36 @@ var table = []mutant{
 		new: "	for id, k := range c.open {\n		delete(c.open, id)\n		return k\n	}\n	return nil\n",
 	},
 	{
-		name: "answers of the dead", fault: "F5", file: "child/transport.go", test: "TestAnswerOfTheDead",
-		old: "p.in.SetReadDeadline(time.Now().Add(limit))", new: "p.in.SetReadDeadline(time.Now())",
+		name: "answers of the dead", fault: "F5", file: "child/inlet.go", test: "TestAnswerOfTheDead",
+		old: "in.file.SetReadDeadline(time.Now().Add(limit))", new: "in.file.SetReadDeadline(time.Now())",
+	},
+	{
+		name: "answers to nobody", fault: "F38 F39", file: "child/do.go", test: "TestDuplicateAnswers",
+		old: "	case k == nil:\n		return &protocolError", new: "	case k == nil && f.Kind == wire.KindAnswer:\n		return nil\n	case k == nil:\n		return &protocolError",
+	},
+	{
+		name: "answer to what has not begun", fault: "F39", file: "child/do.go", test: "TestAnswerToACallThatHasNotBegun",
+		old: "	if r.started() < k.id {\n		return", new: "	if r.started() < 0 {\n		return",
+	},
+	{
+		name: "a frame has to go on", fault: "F33", file: "child/inlet.go", test: "TestFrameThatStops",
+		old: "in.halves == 2 {", new: "in.halves == 1<<30 {",
+	},
+	{
+		name: "patience of a parent that slept", fault: "F15 F33", file: "child/inlet.go", test: "TestStoppedParentHasPatience",
+		old: "in.halves == 2 {", new: "in.halves == 1 {",
+	},
+	{
+		name: "permissions of kept inputs", fault: "F81", file: "child/replay_dir.go", test: "TestReplay",
+		old: "os.O_EXCL, 0o600)", new: "os.O_EXCL, 0o644)",
+	},
+	{
+		name: "private directory of kept inputs", fault: "F81", file: "child/replay_dir.go", test: "TestReplayDirIsPrivate",
+		old: "opened.Mode().Perm()&0o077 != 0", new: "opened.Mode().Perm()&0o077 == 1",
+	},
+	{
+		name: "number of kept inputs", fault: "F81", file: "child/replay_dir.go", test: "TestReplayIsBounded",
+		old: "max(len(names)-f.MaxFiles, 0)", new: "0",
 	},
 	{
 		name: "ids rise", fault: "F38", file: "child/worker.go", test: "TestHostileParents",
