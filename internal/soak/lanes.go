@@ -59,11 +59,11 @@ type profile struct {
 var profiles = []profile{
 	{"ahead", func(*child.Config) {}},
 	{"wide", func(c *child.Config) { c.Concurrency, c.Contain = 4, child.ContainGroup }},
+	{"alone", func(c *child.Config) { c.Ahead, c.Contain = -1, ownNamespace() }},
 	{"hasty", func(c *child.Config) {
 		c.Ahead, c.CallTimeout, c.OnCancel, c.Dump = -1, 150*time.Millisecond, child.Kill, patience
 		c.Memory, c.Tasks = memoryLimit, tasksLimit()
 	}},
-	{"alone", func(c *child.Config) { c.Ahead, c.Contain = -1, ownNamespace() }},
 }
 
 // spare has no time for a start that hangs, nor for a worker that is stopped.
