@@ -65,7 +65,7 @@ func (o *obituaries) unmet(kinds []*kind, rows []check.Row) (texts []string) {
 		}
 		word := causeWord(k.cause)
 		died := o.count[word]
-		if k.act != nil && k.within == 0 { // the call itself was told
+		if k.act != nil && !k.rare { // the call itself was told
 			died = rows[i].Causes[word]
 		}
 		if died == 0 {

@@ -126,6 +126,7 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 		return false, err
 	}
 	ground := check.NewGround(s.nonce, filepath.Join(s.dir, tmpDir), filepath.Join(s.dir, cwdDir), filepath.Join(s.dir, ordersDir))
+	heap := liveHeap()
 	done := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(done) })
@@ -136,6 +137,7 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 		return false, err
 	}
 	worked := time.Since(s.began)
+	fmt.Fprintf(stdout, "soak: the parent's heap: %d KiB at the beginning, %d KiB at the end\n", heap>>10, liveHeap()>>10)
 	leaks := ground.Leaks(10 * time.Second)
 	verdict, err := check.Ledgers(s.dir, s.opts.calls)
 	if err != nil {
@@ -144,6 +146,14 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 	s.tell(stdout, verdict, leaks, worked)
 	s.sweep()
 	return verdict.Good() && len(leaks) == 0 && s.complaints.Load() == 0, nil
+}
+
+// liveHeap is what the garbage collector leaves, in bytes.
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // load starts the workers, has all calls made and all faults happen, and stops
