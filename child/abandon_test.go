@@ -53,7 +53,9 @@ func (f freezer) freeze(t *testing.T, pid int) {
 
 // What SIGKILL does not end is let go: its calls fail, its place is free, and
 // somebody is told. It is reaped when it dies at last.
-func TestUnkillableWorker(t *testing.T) {
+func TestUnkillableWorker(t *testing.T) { child.EachTransport(t, testUnkillableWorker) }
+
+func testUnkillableWorker(t *testing.T) {
 	watch(t)
 	f := newFreezer(t)
 	g := newGate(t)

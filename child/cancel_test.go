@@ -16,7 +16,9 @@ import (
 // at once, on a machine that may be busy
 const soon = 2 * time.Second
 
-func TestCancelDoesNotKill(t *testing.T) {
+func TestCancelDoesNotKill(t *testing.T) { child.EachTransport(t, testCancelDoesNotKill) }
+
+func testCancelDoesNotKill(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Grace: 5 * time.Millisecond}), newGate(t)
 	pid := w.pid()
@@ -55,6 +57,10 @@ func TestCancelDoesNotKill(t *testing.T) {
 // that hangs is not lost for good because a client has hung up. A call that
 // waits behind it is told that it had not been begun.
 func TestDeadlineOutlivesItsCaller(t *testing.T) {
+	child.EachTransport(t, testDeadlineOutlivesItsCaller)
+}
+
+func testDeadlineOutlivesItsCaller(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Grace: 5 * time.Millisecond, CallTimeout: 300 * time.Millisecond}), newGate(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -85,6 +91,10 @@ func (s settling) Do(ctx context.Context, req *child.Request) error {
 }
 
 func TestCancelEndsTheHandlersContext(t *testing.T) {
+	child.EachTransport(t, testCancelEndsTheHandlersContext)
+}
+
+func testCancelEndsTheHandlersContext(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{}), newGate(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -100,7 +110,9 @@ func TestCancelEndsTheHandlersContext(t *testing.T) {
 }
 
 // A call that is cancelled before its turn never runs.
-func TestCancelBeforeItsTurn(t *testing.T) {
+func TestCancelBeforeItsTurn(t *testing.T) { child.EachTransport(t, testCancelBeforeItsTurn) }
+
+func testCancelBeforeItsTurn(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{}), newGate(t)
 	ctx, cancelFirst := context.WithCancel(context.Background())
@@ -124,7 +136,9 @@ func TestCancelBeforeItsTurn(t *testing.T) {
 	g.open(t)
 }
 
-func TestCancelThatKills(t *testing.T) {
+func TestCancelThatKills(t *testing.T) { child.EachTransport(t, testCancelThatKills) }
+
+func testCancelThatKills(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{OnCancel: child.Kill, Grace: 20 * time.Millisecond}), newGate(t)
 	ctx, cancel := context.WithCancel(named("a"))
@@ -142,7 +156,9 @@ func TestCancelThatKills(t *testing.T) {
 }
 
 // Cancels reach their calls, also when many run at once.
-func TestManyCancels(t *testing.T) {
+func TestManyCancels(t *testing.T) { child.EachTransport(t, testManyCancels) }
+
+func testManyCancels(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Concurrency: 8}), newGate(t)
 	for range 20 {
@@ -161,7 +177,9 @@ func TestManyCancels(t *testing.T) {
 	g.open(t)
 }
 
-func TestDeadline(t *testing.T) {
+func TestDeadline(t *testing.T) { child.EachTransport(t, testDeadline) }
+
+func testDeadline(t *testing.T) {
 	watch(t)
 	for _, test := range []struct {
 		name string
@@ -218,7 +236,9 @@ func TestDeadline(t *testing.T) {
 
 // A call whose time is over while it waits behind a slow one is no reason to
 // kill the slow one.
-func TestOnlyTheGuiltyIsKilled(t *testing.T) {
+func TestOnlyTheGuiltyIsKilled(t *testing.T) { child.EachTransport(t, testOnlyTheGuiltyIsKilled) }
+
+func testOnlyTheGuiltyIsKilled(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Grace: 5 * time.Millisecond}), newGate(t)
 	slow := async(context.Background(), w, hold, holding{Gate: g, Say: "slow"})
@@ -246,6 +266,10 @@ func TestOnlyTheGuiltyIsKilled(t *testing.T) {
 
 // A worker that stands still before it has begun with a call is found out too.
 func TestStoppedWorkerIsKilledAtTheDeadline(t *testing.T) {
+	child.EachTransport(t, testStoppedWorkerIsKilledAtTheDeadline)
+}
+
+func testStoppedWorkerIsKilledAtTheDeadline(t *testing.T) {
 	watch(t)
 	for _, concurrency := range []int{1, 2} {
 		w, g := up(t, child.Config{Grace: 50 * time.Millisecond, Concurrency: concurrency}), newGate(t)
@@ -275,6 +299,10 @@ func TestStoppedWorkerIsKilledAtTheDeadline(t *testing.T) {
 
 // A caller leaves at its deadline also while its input is still being written.
 func TestCallerLeavesWhileItsInputIsWritten(t *testing.T) {
+	child.EachTransport(t, testCallerLeavesWhileItsInputIsWritten)
+}
+
+func testCallerLeavesWhileItsInputIsWritten(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{Grace: 50 * time.Millisecond})
 	freeze(t, w.pid())
@@ -304,7 +332,9 @@ type seen struct {
 	Meta map[string]string
 }
 
-func TestWhatTravelsWithACall(t *testing.T) {
+func TestWhatTravelsWithACall(t *testing.T) { child.EachTransport(t, testWhatTravelsWithACall) }
+
+func testWhatTravelsWithACall(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{})
 	ctx := child.WithMeta(named("cat.png"), child.Baggage, "tenant=7")
@@ -330,7 +360,9 @@ func TestWhatTravelsWithACall(t *testing.T) {
 }
 
 // The context's own cause is told as well as that it has ended.
-func TestCauseOfTheContext(t *testing.T) {
+func TestCauseOfTheContext(t *testing.T) { child.EachTransport(t, testCauseOfTheContext) }
+
+func testCauseOfTheContext(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{}), newGate(t)
 	why := errors.New("the client went away")

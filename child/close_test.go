@@ -18,7 +18,9 @@ import (
 )
 
 // Close lets what runs finish, fails what has not begun, and is for good.
-func TestClose(t *testing.T) {
+func TestClose(t *testing.T) { child.EachTransport(t, testClose) }
+
+func testClose(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Name: "w", Stop: child.Stop{Drain: limit}, Setup: theShop.With(shopConfig{Name: "s"})}), newGate(t)
 	running := async(context.Background(), w, hold, holding{Gate: g, Say: "a"})
@@ -69,7 +71,9 @@ func TestClose(t *testing.T) {
 }
 
 // A worker that does not end is ended, in bounded time, and Close tells.
-func TestCloseByForce(t *testing.T) {
+func TestCloseByForce(t *testing.T) { child.EachTransport(t, testCloseByForce) }
+
+func testCloseByForce(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Stop: child.Stop{Drain: 50 * time.Millisecond, Close: 50 * time.Millisecond, Term: 50 * time.Millisecond}}), newGate(t)
 	call := async(named("a"), w, hold, holding{Gate: g, Say: "a", Stubborn: true})
@@ -230,7 +234,9 @@ func (c *calls) Handle(context.Context, slog.Record) error {
 
 // A hundred that close, kill, retire and call at once: every call ends once,
 // with an answer or with an error that says why.
-func TestCloseByEverybody(t *testing.T) {
+func TestCloseByEverybody(t *testing.T) { child.EachTransport(t, testCloseByEverybody) }
+
+func testCloseByEverybody(t *testing.T) {
 	watch(t)
 	for round := range 50 {
 		p := child.New(child.Config{Wait: limit, Concurrency: 2, Logger: slog.New(slog.DiscardHandler)})
@@ -286,7 +292,9 @@ func TestCloseByEverybody(t *testing.T) {
 
 // Ten thousand calls on their way: each gets its answer, or is told that it was
 // closed, once.
-func TestCloseWithManyCalls(t *testing.T) {
+func TestCloseWithManyCalls(t *testing.T) { child.EachTransport(t, testCloseWithManyCalls) }
+
+func testCloseWithManyCalls(t *testing.T) {
 	watch(t)
 	const many = 10_000
 	w := up(t, child.Config{Concurrency: 4, Ahead: 4096, Wait: limit, Stop: child.Stop{Drain: limit}})

@@ -127,7 +127,9 @@ func plain(text string) string {
 	return regexp.MustCompile(`(\w\.go):\d+\)`).ReplaceAllString(text, "$1)")
 }
 
-func TestEveryDeathIsTold(t *testing.T) {
+func TestEveryDeathIsTold(t *testing.T) { child.EachTransport(t, testEveryDeathIsTold) }
+
+func testEveryDeathIsTold(t *testing.T) {
 	watch(t)
 	t.Run("while running", func(t *testing.T) {
 		for _, d := range deaths {
@@ -216,7 +218,9 @@ func TestGOTRACEBACK(t *testing.T) {
 }
 
 // A death after the answer leaves the answer alone.
-func TestDeathAfterTheAnswer(t *testing.T) {
+func TestDeathAfterTheAnswer(t *testing.T) { child.EachTransport(t, testDeathAfterTheAnswer) }
+
+func testDeathAfterTheAnswer(t *testing.T) {
 	watch(t)
 	t.Run("after", func(t *testing.T) {
 		for _, way := range []string{"C segfault", "C abort", "unsafe fault", "panic", "exit 0", "SIGKILL"} {
@@ -238,6 +242,10 @@ func TestDeathAfterTheAnswer(t *testing.T) {
 
 // A death while the answer is being made fails the call; nothing is delivered.
 func TestDeathWhileEncodingTheAnswer(t *testing.T) {
+	child.EachTransport(t, testDeathWhileEncodingTheAnswer)
+}
+
+func testDeathWhileEncodingTheAnswer(t *testing.T) {
 	watch(t)
 	t.Run("encoding", func(t *testing.T) {
 		for _, way := range []string{"C segfault", "panic", "exit 0", "SIGKILL", "goexit"} {
@@ -275,7 +283,9 @@ func TestCrashErrorAsLogValue(t *testing.T) {
 
 // With several calls at once, a crash fails those that were running with all
 // that is known, those on their way as not started, and no other worker's.
-func TestACrashFailsItsOwnCalls(t *testing.T) {
+func TestACrashFailsItsOwnCalls(t *testing.T) { child.EachTransport(t, testACrashFailsItsOwnCalls) }
+
+func testACrashFailsItsOwnCalls(t *testing.T) {
 	watch(t)
 	g := newGate(t)
 	w, other := up(t, child.Config{Concurrency: 3, Ahead: 10}), up(t, child.Config{})
@@ -330,7 +340,9 @@ func TestACrashFailsItsOwnCalls(t *testing.T) {
 }
 
 // The one that panicked is told apart from those that ran beside it.
-func TestPanicBesideOthers(t *testing.T) {
+func TestPanicBesideOthers(t *testing.T) { child.EachTransport(t, testPanicBesideOthers) }
+
+func testPanicBesideOthers(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Concurrency: 2}), newGate(t)
 	beside := async(named("innocent"), w, hold, holding{Gate: g, Say: "a"})
@@ -363,7 +375,9 @@ func TestIdleDeath(t *testing.T) {
 }
 
 // A kill from outside while calls are being written is not taken for anything else.
-func TestKillUnderLoad(t *testing.T) {
+func TestKillUnderLoad(t *testing.T) { child.EachTransport(t, testKillUnderLoad) }
+
+func testKillUnderLoad(t *testing.T) {
 	watch(t)
 	for range 10 {
 		w := up(t, child.Config{Concurrency: 2, Wait: child.NoWait})

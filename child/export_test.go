@@ -56,3 +56,24 @@ func CloseAnswers(p *Process) {
 	defer p.mu.Unlock()
 	p.current.transport.(*pipes).in.file.Close()
 }
+
+// transports are all ways in which calls can travel.
+var transports = []struct {
+	name string
+	open newTransport
+}{
+	{"pipes", newPipes},
+}
+
+// EachTransport runs a test for each way in which calls can travel: all workers
+// that are made in it use that one.
+func EachTransport(t *testing.T, test func(t *testing.T)) {
+	for _, way := range transports {
+		t.Run(way.name, func(t *testing.T) {
+			before := standard.transport
+			standard.transport = way.open
+			t.Cleanup(func() { standard.transport = before })
+			test(t)
+		})
+	}
+}

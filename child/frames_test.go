@@ -21,7 +21,9 @@ import (
 var inflate = child.Define("inflate", func(_ context.Context, n int) ([]byte, error) { return make([]byte, n), nil })
 
 // Large messages cross both ways at once, without anybody waiting for the other.
-func TestLargeMessagesCross(t *testing.T) {
+func TestLargeMessagesCross(t *testing.T) { child.EachTransport(t, testLargeMessagesCross) }
+
+func testLargeMessagesCross(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{Concurrency: 4})
 	var all sync.WaitGroup
@@ -39,7 +41,9 @@ func TestLargeMessagesCross(t *testing.T) {
 	all.Wait()
 }
 
-func TestEverySize(t *testing.T) {
+func TestEverySize(t *testing.T) { child.EachTransport(t, testEverySize) }
+
+func testEverySize(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{})
 	for _, around := range []int{0, 1 << 8, 4 << 10, 16 << 10, 64 << 10, 1 << 20, 2 << 20} {
@@ -54,7 +58,9 @@ func TestEverySize(t *testing.T) {
 
 // Whatever exceeds MaxFrame is refused where it would be sent, the worker lives
 // on, and the next call is answered.
-func TestMaxFrame(t *testing.T) {
+func TestMaxFrame(t *testing.T) { child.EachTransport(t, testMaxFrame) }
+
+func testMaxFrame(t *testing.T) {
 	watch(t)
 	cfg := child.Config{MaxFrame: 64 << 10}
 	w := up(t, cfg)
@@ -91,7 +97,9 @@ type everything struct {
 
 var mirror = child.Define("mirror", func(_ context.Context, e everything) (everything, error) { return e, nil })
 
-func TestEverythingComesBack(t *testing.T) {
+func TestEverythingComesBack(t *testing.T) { child.EachTransport(t, testEverythingComesBack) }
+
+func testEverythingComesBack(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{})
 	in := everything{
@@ -112,7 +120,9 @@ func TestEverythingComesBack(t *testing.T) {
 }
 
 // Many callers, many calls on their way, every answer to its own caller.
-func TestAnswersFindTheirCallers(t *testing.T) {
+func TestAnswersFindTheirCallers(t *testing.T) { child.EachTransport(t, testAnswersFindTheirCallers) }
+
+func testAnswersFindTheirCallers(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{Concurrency: 4, Ahead: 8})
 	var all sync.WaitGroup
@@ -133,7 +143,9 @@ func TestAnswersFindTheirCallers(t *testing.T) {
 }
 
 // No answer of a call that was given up reaches another one.
-func TestLateAnswersReachNobody(t *testing.T) {
+func TestLateAnswersReachNobody(t *testing.T) { child.EachTransport(t, testLateAnswersReachNobody) }
+
+func testLateAnswersReachNobody(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{Concurrency: 2, Grace: limit})
 	var all sync.WaitGroup

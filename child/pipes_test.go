@@ -21,7 +21,9 @@ import (
 
 // A call to a worker that has just died finds a broken pipe. That is no signal,
 // and no doubt: the call was not started.
-func TestCallToTheDead(t *testing.T) {
+func TestCallToTheDead(t *testing.T) { child.EachTransport(t, testCallToTheDead) }
+
+func testCallToTheDead(t *testing.T) {
 	watch(t)
 	for range 30 {
 		w := up(t, child.Config{Wait: child.NoWait})
@@ -59,7 +61,9 @@ var handleSignals = child.Define("handle.signals", func(context.Context, bool) (
 })
 
 // Signals interrupt system calls on both sides; no byte is lost or doubled.
-func TestStormOfSignals(t *testing.T) {
+func TestStormOfSignals(t *testing.T) { child.EachTransport(t, testStormOfSignals) }
+
+func testStormOfSignals(t *testing.T) {
 	usr1 := make(chan os.Signal, 1)
 	signal.Notify(usr1, syscall.SIGUSR1) // its goroutine stays
 	watch(t)
@@ -111,7 +115,9 @@ var answerLate = child.Define("answer.late", func(ctx context.Context, token uin
 
 // Answers that come just when their callers leave: each caller gets its own
 // token or none.
-func TestAnswersAtTheDeadline(t *testing.T) {
+func TestAnswersAtTheDeadline(t *testing.T) { child.EachTransport(t, testAnswersAtTheDeadline) }
+
+func testAnswersAtTheDeadline(t *testing.T) {
 	watch(t)
 	many := 4000
 	if s := os.Getenv(deadlinesVar); s != "" {

@@ -83,7 +83,9 @@ var ignoreTerm = child.Define("ignore.term", func(context.Context, bool) (bool, 
 	return true, nil
 })
 
-func TestGracefulStop(t *testing.T) {
+func TestGracefulStop(t *testing.T) { child.EachTransport(t, testGracefulStop) }
+
+func testGracefulStop(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{Concurrency: 2, Setup: theShop.With(shopConfig{Name: "Ann's"})}), newGate(t)
 	if v, err := sell.Call(t.Context(), w, "tea"); v != "Ann's sells tea" || err != nil {
@@ -119,7 +121,9 @@ func TestGracefulStop(t *testing.T) {
 }
 
 // Each step of the ladder ends what the one before did not, in bounded time.
-func TestStopLadder(t *testing.T) {
+func TestStopLadder(t *testing.T) { child.EachTransport(t, testStopLadder) }
+
+func testStopLadder(t *testing.T) {
 	watch(t)
 	steps := child.Stop{Drain: 150 * time.Millisecond, Close: 150 * time.Millisecond, Term: 150 * time.Millisecond}
 	if steps.Limit() != 450*time.Millisecond || (child.Stop{}).Limit() != 4*time.Second {

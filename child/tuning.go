@@ -4,19 +4,22 @@ import "time"
 
 // tuning is what only tests have a reason to choose.
 type tuning struct {
-	killGrace time.Duration // from SIGKILL to the death; a process in an endless system call may not die (5 s)
-	patience  time.Duration // for a frame that has been begun, see inlet (10 s)
+	killGrace time.Duration // from SIGKILL to the death; a process in an endless system call may not die
+	patience  time.Duration // for a frame that has been begun, see inlet
 	transport newTransport  // how calls travel
 	undying   bool          // the worker is not killed, as if it were in such a call
 	noGroups  bool          // as on a machine without control groups
 	noWatch   bool          // over its memory
 }
 
+// standard is what holds where nothing else has been chosen.
+var standard = tuning{killGrace: 5 * time.Second, patience: 10 * time.Second, transport: newPipes}
+
 func (t tuning) withDefaults() tuning {
-	t.killGrace = or(t.killGrace, 5*time.Second)
-	t.patience = or(t.patience, 10*time.Second)
+	t.killGrace = or(t.killGrace, standard.killGrace)
+	t.patience = or(t.patience, standard.patience)
 	if t.transport == nil {
-		t.transport = newPipes
+		t.transport = standard.transport
 	}
 	return t
 }

@@ -230,7 +230,9 @@ func TestServeTwice(t *testing.T) {
 }
 
 // Whatever is done to a Process at once, everything ends, nothing is left.
-func TestEverythingAtOnce(t *testing.T) {
+func TestEverythingAtOnce(t *testing.T) { child.EachTransport(t, testEverythingAtOnce) }
+
+func testEverythingAtOnce(t *testing.T) {
 	watch(t)
 	for range 12 {
 		p := child.New(child.Config{Wait: 20 * time.Millisecond, Grace: time.Millisecond})

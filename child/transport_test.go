@@ -1,0 +1,310 @@
+//go:build linux
+
+package child
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// testbench is a transport with a worker's ends in the hands of a test.
+type testbench struct {
+	t         *testing.T
+	transport Transport
+	calls     *os.File // what the worker reads
+	answers   *os.File // what it writes
+
+	mu    sync.Mutex
+	ids   []uint64 // of the frames that were delivered
+	ended []error
+	fail  error         // what deliver returns
+	over  chan struct{} // closed at the first ended
+}
+
+func newTestbench(t *testing.T, kind newTransport) *testbench {
+	b := &testbench{t: t, over: make(chan struct{})}
+	var e ends
+	var err error
+	b.calls, e.out, err = os.Pipe()
+	must(t, err)
+	e.in, b.answers, err = os.Pipe()
+	must(t, err)
+	e.limit, e.patience = 64<<20, 10*time.Second
+	b.transport, err = kind(e, receiver{b.deliver, b.end})
+	must(t, err)
+	t.Cleanup(func() {
+		b.transport.Close()
+		b.calls.Close()
+		b.answers.Close()
+	})
+	return b
+}
+
+func (b *testbench) deliver(f wire.Frame) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ids = append(b.ids, f.ID)
+	return b.fail
+}
+
+func (b *testbench) end(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended = append(b.ended, err); len(b.ended) == 1 {
+		close(b.over)
+	}
+}
+
+func (b *testbench) delivered() []uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.ids)
+}
+
+// firstEnd returns what was told first about the end.
+func (b *testbench) firstEnd() error {
+	b.t.Helper()
+	await(b.t, "the end", b.over)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended[0]
+}
+
+// seven is an answer as a worker would send it.
+func seven(id uint64) []byte { return wire.AppendFrame(nil, wire.KindAnswer, id, []byte{7}) }
+
+// promptly runs f, which must not wait for long.
+func promptly(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	await(t, what, done)
+}
+
+// What the rest of the package relies on, whatever carries the calls.
+func TestTransports(t *testing.T) {
+	for _, kind := range transports {
+		t.Run(kind.name, func(t *testing.T) {
+			for _, test := range []struct {
+				name string
+				f    func(t *testing.T, b *testbench)
+			}{
+				{"frames keep their order", framesKeepTheirOrder},
+				{"flush never waits", flushNeverWaits},
+				{"wait", waitWaitsForEither},
+				{"drain delivers what is there", drainDelivers},
+				{"drain is bounded", drainIsBounded},
+				{"close from everywhere", closeFromEverywhere},
+				{"nothing after close", nothingAfterClose},
+				{"the end of the stream", endOfTheStream},
+				{"a cut frame", cutFrame},
+				{"garbage", garbage},
+				{"a refused frame", refusedFrame},
+				{"a worker that does not read any more", brokenPipe},
+			} {
+				t.Run(test.name, func(t *testing.T) { test.f(t, newTestbench(t, kind.open)) })
+			}
+		})
+	}
+}
+
+// Frames arrive whole, in the order of Enqueue, from whatever goroutine; what is
+// reusable is used for something else at once.
+func framesKeepTheirOrder(t *testing.T, b *testbench) {
+	const many = 4000
+	var mu sync.Mutex
+	next := uint64(0)
+	var senders sync.WaitGroup
+	for lane := range 8 {
+		senders.Go(func() {
+			for range many / 8 {
+				mu.Lock()
+				next++
+				body := make([]byte, 8+int(next*7919)%200)
+				if next%100 == 0 {
+					body = make([]byte, smallFrame+int(next))
+				}
+				binary.BigEndian.PutUint64(body, next)
+				frame := wire.AppendFrame(nil, wire.KindCall, next, body)
+				reusable, err := b.transport.Enqueue(frame)
+				mu.Unlock()
+				if err != nil {
+					t.Error(err)
+				}
+				if reusable {
+					clear(frame)
+				}
+				b.transport.Flush(lane%2 == 0)
+			}
+		})
+	}
+	r := wire.NewReader(b.calls, 1<<20)
+	promptly(t, "all frames", func() {
+		for id := uint64(1); id <= many; id++ {
+			f, err := r.Next()
+			if err != nil || f.ID != id || binary.BigEndian.Uint64(f.Body) != id {
+				t.Errorf("frame %d instead of %d, %v", f.ID, id, err)
+				return
+			}
+		}
+	})
+	senders.Wait()
+}
+
+// Nobody reads, and the one who sends does not notice.
+func flushNeverWaits(t *testing.T, b *testbench) {
+	promptly(t, "the end of Flush", func() {
+		for id := range uint64(64) {
+			if _, err := b.transport.Enqueue(wire.AppendFrame(nil, wire.KindCall, id+1, make([]byte, 256<<10))); err != nil {
+				t.Error(err)
+			}
+			b.transport.Flush(id%2 == 0)
+		}
+	})
+}
+
+func waitWaitsForEither(t *testing.T, b *testbench) {
+	over, never := make(chan struct{}), make(chan struct{})
+	close(over)
+	promptly(t, "done", func() { b.transport.Wait(over, never) })
+	promptly(t, "cancel", func() { b.transport.Wait(never, over) })
+	var returned atomic.Bool
+	done := make(chan struct{})
+	waiting := make(chan struct{})
+	go func() {
+		defer close(waiting)
+		b.transport.Wait(done, nil)
+		returned.Store(true)
+	}()
+	time.Sleep(10 * time.Millisecond)
+	if returned.Load() {
+		t.Error("it did not wait")
+	}
+	close(done)
+	await(t, "the end of Wait", waiting)
+}
+
+// What a worker had written before it died is not lost.
+func drainDelivers(t *testing.T, b *testbench) {
+	for id := range uint64(100) {
+		b.answers.Write(seven(id + 1))
+	}
+	b.answers.Close()
+	promptly(t, "the end of Drain", func() { b.transport.Drain(time.Hour) })
+	if got := b.delivered(); len(got) != 100 || !slices.IsSorted(got) {
+		t.Errorf("delivered %v", got)
+	}
+	if _, err := b.transport.Enqueue(seven(1)); err == nil {
+		t.Error("it takes frames after Drain")
+	}
+}
+
+// Somebody who has inherited the other end holds it open, and may even write.
+func drainIsBounded(t *testing.T, b *testbench) {
+	b.answers.Write(seven(1))
+	until(t, "the frame", func() bool { return len(b.delivered()) == 1 })
+	b.answers.Write(seven(2)[:10]) // and a frame that will never end
+	promptly(t, "the end of Drain", func() { b.transport.Drain(20 * time.Millisecond) })
+	if err := b.firstEnd(); err != nil {
+		t.Errorf("it is to blame: %v", err)
+	}
+	if got := b.delivered(); !slices.Equal(got, []uint64{1}) {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+func closeFromEverywhere(t *testing.T, b *testbench) {
+	go io.Copy(b.answers, endless{})
+	promptly(t, "the end of Close", func() {
+		var all sync.WaitGroup
+		for i := range 30 {
+			all.Go(func() {
+				switch i % 3 {
+				case 0:
+					b.transport.Drain(time.Millisecond)
+				case 1:
+					_, _ = b.transport.Enqueue(seven(1))
+					b.transport.Flush(false)
+				}
+				b.transport.Close()
+			})
+		}
+		all.Wait()
+	})
+	if _, err := b.transport.Enqueue(seven(1)); err == nil {
+		t.Error("it takes frames after Close")
+	}
+	b.transport.Flush(true)
+	b.transport.Drain(time.Hour)
+}
+
+// endless is a worker that never stops answering.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return copy(p, seven(1)), nil }
+
+func nothingAfterClose(t *testing.T, b *testbench) {
+	go io.Copy(b.answers, endless{})
+	until(t, "frames", func() bool { return len(b.delivered()) > 10 })
+	promptly(t, "the end of Close", b.transport.Close)
+	n := len(b.delivered())
+	time.Sleep(10 * time.Millisecond)
+	if m := len(b.delivered()); m != n {
+		t.Errorf("%d frames were delivered after Close", m-n)
+	}
+}
+
+func endOfTheStream(t *testing.T, b *testbench) {
+	b.answers.Write(seven(1))
+	b.answers.Close()
+	if err := b.firstEnd(); err != nil || len(b.delivered()) != 1 {
+		t.Error(err, b.delivered())
+	}
+}
+
+func cutFrame(t *testing.T, b *testbench) {
+	b.answers.Write(append(seven(1), seven(2)[:16]...))
+	b.answers.Close()
+	if err := b.firstEnd(); err != nil || len(b.delivered()) != 1 {
+		t.Error(err, b.delivered())
+	}
+}
+
+func garbage(t *testing.T, b *testbench) {
+	b.answers.Write(append(seven(1), "no frame at all, this"...))
+	if _, ok := errors.AsType[*wire.ProtocolError](b.firstEnd()); !ok || len(b.delivered()) != 1 {
+		t.Error(b.ended, b.delivered())
+	}
+}
+
+// An error from the one who takes a frame is the end of the reading.
+func refusedFrame(t *testing.T, b *testbench) {
+	b.fail = errors.New("not that one")
+	b.answers.Write(append(seven(1), seven(2)...))
+	if err := b.firstEnd(); !errors.Is(err, b.fail) || len(b.delivered()) != 1 {
+		t.Error(err, b.delivered())
+	}
+}
+
+// A worker that has closed its end is gone; it has done nothing wrong.
+func brokenPipe(t *testing.T, b *testbench) {
+	b.calls.Close()
+	_, _ = b.transport.Enqueue(seven(1))
+	b.transport.Flush(false)
+	if err := b.firstEnd(); err != nil {
+		t.Error(err)
+	}
+	until(t, "no frames are taken", func() bool {
+		_, err := b.transport.Enqueue(seven(1))
+		return err != nil
+	})
+}
