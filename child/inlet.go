@@ -29,6 +29,7 @@ type inlet struct {
 	armed  bool // the file has a deadline
 	halves int  // that have passed in vain
 	got    int  // bytes since progress was seen last
+	swept  int  // bytes read after the last deadline
 
 	mu   sync.Mutex
 	over bool // drain has set the last deadline
@@ -49,19 +50,40 @@ func (in *inlet) next() (wire.Frame, error) {
 }
 
 // Read is for frames.
-func (in *inlet) Read(p []byte) (int, error) {
+func (in *inlet) Read(p []byte) (n int, err error) {
 	in.guard()
 	for {
-		n, err := in.file.Read(p)
+		n, err = in.file.Read(p)
 		in.got += n
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || in.isOver() {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
+		}
+		if in.isOver() {
+			return in.sweep(p)
 		}
 		if in.halves++; in.halves == 2 {
 			return 0, &protocolError{fmt.Sprintf("a part of a frame and then, for %v, not the rest", in.patience)}
 		}
 		in.arm()
 	}
+}
+
+// sweep reads what is there, without waiting. The last deadline may have passed
+// before this process came to read what the worker had written before its death:
+// at most what a pipe holds.
+func (in *inlet) sweep(p []byte) (n int, err error) {
+	if in.swept >= pipeSize {
+		return 0, os.ErrDeadlineExceeded // somebody writes on, but not the worker
+	}
+	raw, err := in.file.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { n, err = readNow(fd, p) })
+	}
+	if n == 0 && err == nil {
+		err = os.ErrDeadlineExceeded
+	}
+	in.swept += n
+	return n, err
 }
 
 // guard sets a deadline when there is a part of a frame, and takes it back when

@@ -3,6 +3,7 @@ package child
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -110,6 +111,24 @@ func writeNow(fd uintptr, b []byte) (int, error) {
 			return 0, nil
 		default:
 			return 0, os.NewSyscallError("write", err)
+		}
+	}
+}
+
+// readNow reads what is there, which may be nothing.
+func readNow(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), b)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, nil
+		case err != nil:
+			return 0, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
 		}
 	}
 }

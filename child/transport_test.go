@@ -27,6 +27,7 @@ type testbench struct {
 	ids   []uint64 // of the frames that were delivered
 	ended []error
 	fail  error         // what deliver returns
+	pause chan struct{} // not nil: deliver waits for its end
 	over  chan struct{} // closed at the first ended
 }
 
@@ -50,6 +51,9 @@ func newTestbench(t *testing.T, kind newTransport) *testbench {
 }
 
 func (b *testbench) deliver(f wire.Frame) error {
+	if b.pause != nil {
+		<-b.pause
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ids = append(b.ids, f.ID)
@@ -102,7 +106,9 @@ func TestTransports(t *testing.T) {
 				{"flush never waits", flushNeverWaits},
 				{"wait", waitWaitsForEither},
 				{"drain delivers what is there", drainDelivers},
+				{"drain delivers what is there, also late", drainDeliversLate},
 				{"drain is bounded", drainIsBounded},
+				{"drain is bounded in a flood", drainIsBoundedInAFlood},
 				{"close from everywhere", closeFromEverywhere},
 				{"nothing after close", nothingAfterClose},
 				{"the end of the stream", endOfTheStream},
@@ -206,6 +212,29 @@ func drainDelivers(t *testing.T, b *testbench) {
 	if _, err := b.transport.Enqueue(seven(1)); err == nil {
 		t.Error("it takes frames after Drain")
 	}
+}
+
+// This process may be so busy that the time of Drain is over before it has come
+// to read at all.
+func drainDeliversLate(t *testing.T, b *testbench) {
+	b.pause = make(chan struct{})
+	for id := range uint64(3000) { // less than a pipe holds, more than is read at once
+		b.answers.Write(seven(id + 1))
+	}
+	drained := make(chan struct{})
+	go func() { defer close(drained); b.transport.Drain(0) }()
+	time.Sleep(10 * time.Millisecond)
+	close(b.pause)
+	await(t, "the end of Drain", drained)
+	if got := b.delivered(); len(got) != 3000 || !slices.IsSorted(got) {
+		t.Errorf("%d were delivered", len(got))
+	}
+}
+
+func drainIsBoundedInAFlood(t *testing.T, b *testbench) {
+	go io.Copy(b.answers, endless{})
+	until(t, "frames", func() bool { return len(b.delivered()) > 10 })
+	promptly(t, "the end of Drain", func() { b.transport.Drain(20 * time.Millisecond) })
 }
 
 // Somebody who has inherited the other end holds it open, and may even write.
