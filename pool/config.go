@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -10,27 +11,90 @@ import (
 	"github.com/verdigris-go/verdigris/strategy"
 )
 
-// NoQueue as [Config.Queue]: a call that finds no free worker fails at once.
-const NoQueue = -1
+const (
+	// NoQueue as [Config.Queue]: a call that finds no free worker fails at once.
+	NoQueue = -1
+	// NoSurge as [Config.Surge]: a worker ends before its replacement is started.
+	NoSurge = -1
+	// NoJitter as [Config.Jitter]: the limits of all workers are the same.
+	NoJitter = -1
+)
 
 // Config describes a pool. The zero value is usable: a worker for each processor.
 type Config struct {
 	// Name of the pool in errors and in the tree; the workers' name if empty.
 	Name string
 
-	// Size is the number of workers, 1 to 4096. 0: runtime.GOMAXPROCS.
+	// Size is the number of workers, 1 to 4096. 0: runtime.GOMAXPROCS. See
+	// [Pool.Resize].
 	Size int
+
+	// Max makes the pool elastic: when more calls wait or run than Size workers can
+	// run at once, more are started, up to this number; Size to 4096. 0: none.
+	Max int
+
+	// Idle is how long workers beyond Size must not have been needed before they are
+	// stopped, from 10 ms; they end one to two times as late. 0: 30 s.
+	Idle time.Duration
+
+	// Spares is how many more workers are kept started, ready and idle, 0 (the
+	// default) to 4096. A spare takes the place of a worker that dies or is recycled at
+	// once; one that dies then comes back as a spare. So a crash costs a hand-over
+	// instead of a start, also with Size 1.
+	Spares int
+
+	// Surge is how many workers there may be beyond Size and Spares while some are
+	// being replaced, 0 to 4096: replacements that start, and those they replace until these
+	// are gone. 0: a quarter of the workers, rounded up. NoSurge: none, because memory or
+	// licences allow no more; then a worker is stopped before its replacement is started, and calls
+	// have one worker less for that time.
+	Surge int
 
 	// MinReady is how many workers must be ready until the pool is, 1 to Size. 0: one.
 	MinReady int
+
+	// Choose says which worker takes a call. LeastLoaded, RoundRobin or ByKey.
+	Choose Choose
+
+	// Ahead is how many calls are sent to a worker beyond the Worker.Concurrency that it
+	// runs at once, 0 (the default) to 4096. It then does not idle for the way of a
+	// message between two calls, but a call sent ahead waits for that very worker, also when another
+	// falls idle; and by its deadline it may have to be refused there. Worth it
+	// for calls of less than some 100 µs.
+	Ahead int
 
 	// Queue is how many calls may wait for a free worker. 0: 64 for each call that
 	// can run at once; NoQueue: none. A call beyond that gets an *OverloadedError.
 	Queue int
 
+	// QueueTimeout is how long a call may wait for a free worker, while some are up;
+	// then it gets a *QueueTimeoutError. The time in which it runs is not part of
+	// it: that is bounded by Worker.CallTimeout. 0: as long as its context allows.
+	QueueTimeout time.Duration
+
+	// MaxCalls is how many calls a worker gets until it is recycled: replaced by a new
+	// process. With 1 that is a promise: no process ever gets a second call, calls
+	// wait for fresh ones (have Spares). Otherwise the replacement is ready first, and until
+	// then the worker goes on. 0: no limit.
+	MaxCalls int
+
+	// MaxAge is how long a worker lives until it is recycled, from 10 ms; it is looked at
+	// ten times in that, and at least each second. 0: no limit.
+	MaxAge time.Duration
+
+	// MaxMemory is how many bytes a worker's process may have resident (RSS in
+	// /proc/PID/statm) until it is recycled, from 1 MiB; it is looked at after each call, which
+	// costs some 10 µs, and each second. It must be well above what a fresh worker needs. It is not a
+	// limit that a worker meets within a call: that is child.Config's. 0: no limit.
+	MaxMemory int64
+
+	// Jitter is by which share of MaxCalls and MaxAge at most each worker is recycled
+	// earlier, drawn at random, so that not all are recycled together; 0 to 1. 0: 0.1. NoJitter: none.
+	Jitter float64
+
 	// Worker describes each of the workers. Their names are its Name with a number.
-	// Wait is how long calls wait while not one worker is up; Ahead is not used:
-	// calls that cannot run yet wait in the pool, where any worker can take them.
+	// Wait is how long calls wait while not one worker is up; Ahead is not used, see
+	// the pool's own.
 	Worker child.Config
 
 	// Intensity limits how often workers may die before they are ready, or while
@@ -42,71 +106,115 @@ type Config struct {
 	Backoff strategy.Backoff
 }
 
-const maxSize = 4096
+const (
+	maxSize      = 4096
+	queuePerCall = 64
+	shortest     = 10 * time.Millisecond // of what is looked at by a ticker
+)
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Worker.Name == "" {
 		c.Worker.Name = "worker"
 	}
-	if c.Name == "" {
-		c.Name = c.Worker.Name
-	}
-	if c.Size == 0 {
-		c.Size = runtime.GOMAXPROCS(0)
-	}
-	if c.MinReady == 0 {
-		c.MinReady = 1
-	}
-	if c.Worker.Concurrency == 0 {
-		c.Worker.Concurrency = 1
-	}
-	if c.Queue == 0 {
-		c.Queue = max(64*c.Size*c.Worker.Concurrency, 0)
-	}
-	if c.Worker.Wait == 0 {
-		c.Worker.Wait = 5 * time.Second
-	}
-	if c.Intensity == (strategy.Intensity{}) {
-		c.Intensity = strategy.Intensity{Restarts: max(5, 2*c.Size), Period: 30 * time.Second}
-	}
-	if c.Backoff == (strategy.Backoff{}) {
-		c.Backoff = strategy.Backoff{Initial: 2 * time.Millisecond, Max: 20 * time.Millisecond}
-	}
+	c.Name = or(c.Name, c.Worker.Name)
+	c.Size = or(c.Size, runtime.GOMAXPROCS(0))
+	c.MinReady = or(c.MinReady, 1)
+	c.Worker.Concurrency = or(c.Worker.Concurrency, 1)
+	c.Worker.Wait = or(c.Worker.Wait, 5*time.Second)
+	c.Idle = or(c.Idle, 30*time.Second)
+	c.Jitter = or(c.Jitter, 0.1)
+	c.Intensity = or(c.Intensity, strategy.Intensity{Restarts: max(5, 2*c.Size), Period: 30 * time.Second})
+	c.Backoff = or(c.Backoff, strategy.Backoff{Initial: 2 * time.Millisecond, Max: 20 * time.Millisecond})
 	return c, c.check()
+}
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
 }
 
 func (c Config) check() error {
 	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
 	if err := c.Worker.Check(); err != nil {
 		faults = append(faults, err)
 	}
-	if c.Size < 1 || c.Size > maxSize {
-		fault("Size %d is not in 1..%d", c.Size, maxSize)
-	}
-	if c.MinReady < 1 || c.MinReady > c.Size {
-		fault("MinReady %d is not in 1..Size", c.MinReady)
-	}
-	if c.Queue < NoQueue {
-		fault("Queue %d is negative", c.Queue)
-	}
-	if !c.Intensity.Valid() {
-		fault("Intensity %+v has a negative number", c.Intensity)
-	}
-	if !c.Backoff.Valid() {
-		fault("Backoff %+v has a negative number, or Max below Initial", c.Backoff)
-	}
+	fault(c.Size < 1 || c.Size > maxSize, "Size %d is not in 1..%d", c.Size, maxSize)
+	fault(c.Max != 0 && (c.Max < c.Size || c.Max > maxSize), "Max %d is not in Size..%d", c.Max, maxSize)
+	fault(c.Idle < shortest, "Idle %v is under %v", c.Idle, shortest)
+	fault(c.Spares < 0 || c.Spares > maxSize, "Spares %d is not in 0..%d", c.Spares, maxSize)
+	fault(c.Surge < NoSurge || c.Surge > maxSize, "Surge %d is not in 0..%d", c.Surge, maxSize)
+	fault(c.MinReady < 1 || c.MinReady > c.Size, "MinReady %d is not in 1..Size", c.MinReady)
+	fault(c.Choose > ByKey, "Choose %v is not one of LeastLoaded, RoundRobin, ByKey", c.Choose)
+	fault(c.Ahead < 0 || c.Ahead > maxSize, "Ahead %d is not in 0..%d", c.Ahead, maxSize)
+	fault(c.Queue < NoQueue, "Queue %d is negative", c.Queue)
+	fault(c.QueueTimeout < 0, "QueueTimeout %v is negative", c.QueueTimeout)
+	fault(c.MaxCalls < 0, "MaxCalls %d is negative", c.MaxCalls)
+	fault(c.MaxAge != 0 && c.MaxAge < shortest, "MaxAge %v is under %v", c.MaxAge, shortest)
+	fault(c.MaxMemory != 0 && c.MaxMemory < 1<<20, "MaxMemory %d is under 1 MiB; it is in bytes", c.MaxMemory)
+	fault(c.Jitter != NoJitter && !(c.Jitter >= 0 && c.Jitter <= 1), "Jitter %v is not in 0..1", c.Jitter)
+	fault(!c.Intensity.Valid(), "Intensity %+v has a negative number", c.Intensity)
+	fault(!c.Backoff.Valid(), "Backoff %+v has a negative number, or Max below Initial", c.Backoff)
 	if faults != nil {
 		return fmt.Errorf("pool: Config of %q: %w", c.Name, errors.Join(faults...))
 	}
 	return nil
 }
 
-// worker is the configuration of the n-th worker.
+// worker is the configuration of the worker with this number.
 func (c Config) worker(n int) child.Config {
 	w := c.Worker
 	w.Name = fmt.Sprintf("%s-%d", w.Name, n)
-	w.Ahead = -1
+	w.Ahead = or(c.Ahead, -1)
 	w.Wait = child.NoWait
 	return w
+}
+
+// rules is what the roster goes by.
+func (c Config) rules() rules {
+	r := rules{
+		choose: c.Choose, concurrency: c.Worker.Concurrency, ahead: c.Ahead, max: max(c.Size, c.Max), idle: c.Idle,
+		spares: c.Spares, surge: c.Surge, once: c.MaxCalls == 1, limits: c.limits,
+	}
+	switch c.Surge {
+	case 0:
+		r.surge = quarter
+	case NoSurge:
+		r.surge = 0
+	}
+	return r
+}
+
+// limits draws the limits of one worker.
+func (c Config) limits() limits {
+	early := max(c.Jitter, 0) * rand.Float64()
+	l := limits{calls: unlimited, age: c.MaxAge - time.Duration(early*float64(c.MaxAge))}
+	if c.MaxCalls > 0 {
+		l.calls = max(c.MaxCalls-int(early*float64(c.MaxCalls)), 1)
+	}
+	return l
+}
+
+// tick is how often time has to be looked at; 0: not at all.
+func (c Config) tick() time.Duration {
+	every := time.Duration(0)
+	for _, d := range []struct {
+		of time.Duration
+		on bool
+	}{{c.MaxAge / 10, c.MaxAge > 0}, {c.Idle / 10, c.Max > 0}, {time.Second, c.MaxMemory > 0}} {
+		if d.on && (every == 0 || d.of < every) {
+			every = d.of
+		}
+	}
+	if every == 0 {
+		return 0
+	}
+	return min(max(every, shortest/10), time.Second)
 }

@@ -1,8 +1,8 @@
 // Package pool puts many workers of one kind behind one [child.Caller].
 //
-// A [Pool] starts [Config.Size] worker processes, gives each call to the least
-// loaded one, lets a bounded number of calls wait when all are busy, and
-// replaces workers that die. A call is made on a pool as on a single worker:
+// A [Pool] starts [Config.Size] worker processes, gives each call to one of them,
+// lets a bounded number of calls wait when all are busy, and replaces workers that
+// die. A call is made on a pool as on a single worker:
 //
 //	resizers := pool.New(pool.Config{Size: 8, Worker: child.Config{Name: "resizer"}})
 //	thumb, err := Resize.Call(ctx, resizers, job)
@@ -10,6 +10,15 @@
 // When a worker dies, only the calls that were running in it fail. A call that
 // a worker had not started yet goes to another one by itself, because that is
 // safe; everything else about retrying is the caller's to decide.
+//
+// # Seats, spares, replacements
+//
+// There are Size seats. A worker that is ready sits in one and gets calls, or is a
+// spare and takes the next seat that falls vacant. A worker is replaced when it dies;
+// when it has had [Config.MaxCalls], is as old as [Config.MaxAge] or as large as
+// [Config.MaxMemory]; and when the pool is made smaller ([Pool.Resize]) or was larger than it needs
+// ([Config.Max]). Only a death costs anybody anything: all else is done between two calls,
+// with the replacement ready first, within [Config.Surge] processes more.
 //
 // # What stops a pool, and what does not
 //
@@ -28,9 +37,12 @@
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine. One mutex guards the load of
-// the workers and the queue; nothing waits while it is held.
+// All methods may be called from any goroutine. One mutex guards the roster, which
+// decides everything; nothing waits while it is held. What the roster orders, one
+// goroutine carries out for as long as the pool is served.
 //
-// Read next: pool.go for the life of a pool, queue.go for how calls meet
-// workers, slot.go for the place of one worker.
+// Read next: pool.go for the life of a pool, roster.go for the decisions, with
+// choose.go (which worker takes a call) and arrange.go (which workers there are);
+// do.go for the way of a call, worker.go for what runs in a slot, keep.go for what
+// carries the decisions out; docs/pools.md for which option is for what.
 package pool

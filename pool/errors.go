@@ -31,3 +31,29 @@ func (e *OverloadedError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("error", e.Error()), slog.String("pool", e.Pool), slog.Int("queued", e.Queued),
 		slog.Int("busy", e.Busy), slog.Int("starting", e.Starting), slog.Duration("oldest", e.Oldest))
 }
+
+// QueueTimeoutError says that a call waited in the queue for as long as
+// [Config.QueueTimeout] allows, and no worker had room for it. It matches
+// child.ErrNotStarted, and not context.DeadlineExceeded: the caller's own time is not up.
+type QueueTimeoutError struct {
+	Pool     string
+	Limit    time.Duration // Config.QueueTimeout
+	Waited   time.Duration // how long this call waited
+	Queued   int           // calls that wait, this one included
+	Busy     int           // calls that run
+	Starting int           // workers that are not up at present
+}
+
+func (e *QueueTimeoutError) Error() string {
+	return fmt.Sprintf("a call waited %v in the queue of pool %s, the limit is %v: %d calls running, %d queued, %d workers not up; try later or allow more workers or a longer time",
+		e.Waited.Round(time.Millisecond), e.Pool, e.Limit, e.Busy, e.Queued, e.Starting)
+}
+
+// Is matches child.ErrNotStarted.
+func (e *QueueTimeoutError) Is(target error) bool { return target == child.ErrNotStarted }
+
+// LogValue carries every fact.
+func (e *QueueTimeoutError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("error", e.Error()), slog.String("pool", e.Pool), slog.Duration("limit", e.Limit),
+		slog.Duration("waited", e.Waited), slog.Int("queued", e.Queued), slog.Int("busy", e.Busy), slog.Int("starting", e.Starting))
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,42 @@ var (
 	crash  = child.Define("crash", func(context.Context, bool) (bool, error) { os.Exit(7); return false, nil })
 	hold   = child.Define("hold", func(_ context.Context, door string) (int, error) { return os.Getpid(), knock(door) })
 
+	echo = child.Define("echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+
+	// begun and dead count the calls of work in a worker: all, and those that it
+	// got after their deadline, in nanoseconds of the wall clock.
+	begun, dead atomic.Int64
+	work        = child.Define("work", func(_ context.Context, deadline int64) (bool, error) {
+		begun.Add(1)
+		if late := time.Since(time.Unix(0, deadline)); late > 20*time.Millisecond { // the way of a message is not the pool's
+			dead.Add(1)
+		}
+		time.Sleep(5 * time.Millisecond)
+		return true, nil
+	})
+	counts = child.Define("counts", func(context.Context, bool) ([]int64, error) { return []int64{begun.Load(), dead.Load()}, nil })
+
+	// leak keeps 1 MiB and returns how much the process has resident.
+	leaked [][]byte
+	leak   = child.Define("leak", func(context.Context, bool) (int64, error) {
+		block := make([]byte, 1<<20)
+		for i := 0; i < len(block); i += os.Getpagesize() {
+			block[i] = 1
+		}
+		leaked = append(leaked, block)
+		return resident()
+	})
+
+	// fewOpen opens at once in the first so many processes, and hangs in the others.
+	fewOpen = child.DefineState("few open", func(_ context.Context, c few) (*int, error) {
+		for n := range c.N {
+			if _, err := os.OpenFile(filepath.Join(c.Dir, fmt.Sprint(n)), os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+				return new(int), nil
+			}
+		}
+		return new(int), knock(filepath.Join(c.Dir, "door"))
+	}, nil)
+
 	// brokenState never opens; oneHangs hangs in the first process that opens it.
 	brokenState = child.DefineState("broken", func(context.Context, bool) (*int, error) { return nil, errors.New("no luck") }, nil)
 	oneHangs    = child.DefineState("one hangs", func(_ context.Context, dir string) (*int, error) {
@@ -54,6 +91,22 @@ var (
 		return new(int), nil
 	}, nil)
 )
+
+// few is the configuration of fewOpen.
+type few struct {
+	Dir string
+	N   int
+}
+
+// resident is the RSS of this process in bytes.
+func resident() (int64, error) {
+	text, err := os.ReadFile("/proc/self/statm")
+	var size, rss int64
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &size, &rss)
+	}
+	return rss * int64(os.Getpagesize()), err
+}
 
 // knock blocks a worker until the test opens the door, a unix socket.
 func knock(path string) error {

@@ -1,13 +1,15 @@
 package pool
 
 import (
-	"container/list"
 	"context"
 	"errors"
+	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/strategy"
 	"github.com/verdigris-go/verdigris/tree"
 )
 
@@ -17,17 +19,18 @@ type Pool struct {
 	cfg   Config
 	fault error // what is wrong with cfg
 	sup   *tree.Supervisor
-	slots []*slot
+	seed  maphash.Seed  // of the keys
+	wake  chan struct{} // the roster has left orders
 
 	mu       sync.Mutex
-	ready    func()    // what to call when MinReady workers are up; nil when it has been called
-	up       int       // workers that are ready
-	down     time.Time // since when there has been none
-	queue    list.List // of *waiter, the oldest first
-	busy     int       // calls given to workers and not settled
-	lastExit error     // how a worker ended last
-	served   bool      // somebody serves the pool, or has promised to do so again
-	retired  error     // why nobody serves it any more; nil if nobody ever did
+	roster   *roster
+	ready    func()        // what to call when MinReady workers are up; nil when it has been called
+	dark     bool          // no seat has a worker
+	down     time.Time     // since when
+	changed  chan struct{} // closed at the next change; nil: nobody wants to know
+	lastExit error         // how a worker ended last
+	served   bool          // somebody serves the pool, or has promised to do so again
+	retired  error         // why nobody serves it any more; nil if nobody ever did
 }
 
 var errStopped = errors.New("it was stopped")
@@ -35,18 +38,18 @@ var errStopped = errors.New("it was stopped")
 // New makes a pool that is not running yet: put it under a supervisor, or call
 // Serve. What is wrong with cfg, Serve and every call return.
 func New(cfg Config) *Pool {
-	p := &Pool{}
+	p := &Pool{seed: maphash.MakeSeed(), wake: make(chan struct{}, 1)}
 	p.cfg, p.fault = cfg.withDefaults()
 	if p.fault != nil {
 		return p
 	}
-	for n := range p.cfg.Size {
-		p.slots = append(p.slots, &slot{pool: p, proc: child.New(p.cfg.worker(n + 1))})
-	}
+	p.roster = newRoster(p.cfg.rules(), p.cfg.Size)
+	p.follow()
 	p.sup, p.fault = tree.New(tree.Spec{
 		Intensity: p.cfg.Intensity,
 		Dynamic: &tree.Dynamic{Template: tree.Child{
 			ID: p.cfg.Worker.Name, Backoff: p.cfg.Backoff, Type: tree.TypeWorker,
+			Restart:  strategy.Transient,                                  // dismissed workers end normally
 			Shutdown: tree.After(p.cfg.Worker.Stop.Limit() + time.Second), // the worker's own ladder comes first
 		}},
 	})
@@ -72,26 +75,29 @@ func (p *Pool) ServeReady(ctx context.Context, ready func()) error {
 		return p.fault
 	}
 	p.begin(ready)
-	var filling sync.WaitGroup
-	defer filling.Wait()
+	defer p.finish()
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	return p.sup.ServeReady(ctx, func() {
-		filling.Go(func() { p.fill(ctx) }) // not here: the supervisor waits for this function
+		keeping.Go(func() { p.keep(ctx) }) // not here: the supervisor waits for this function
 	})
 }
 
 func (p *Pool) begin(ready func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ready, p.served, p.retired, p.down = ready, true, nil, time.Now()
+	p.ready, p.served, p.retired, p.dark, p.down = ready, true, nil, true, time.Now()
+	p.follow()
 }
 
-// fill starts the workers. None is waited for.
-func (p *Pool) fill(ctx context.Context) {
-	for _, s := range p.slots {
-		if _, err := p.sup.StartService(ctx, s); err != nil {
-			return // the supervisor is ending already
-		}
-	}
+// finish makes new slots, for the next life of the pool.
+func (p *Pool) finish() {
+	p.change(func(r *roster, _ time.Time) {
+		p.ready = nil
+		r.reset()
+	})
 }
 
 // Kill ends all workers at once.
@@ -115,13 +121,14 @@ func (p *Pool) Retire(cause error) {
 	if cause == nil {
 		cause = errStopped
 	}
-	if p.sup != nil {
-		p.sup.Retire(cause)
+	if p.fault != nil {
+		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.served, p.retired = false, cause
-	p.failAll()
+	p.sup.Retire(cause)
+	p.change(func(r *roster, _ time.Time) {
+		p.served, p.retired = false, cause
+		r.dismiss()
+	})
 }
 
 // String returns the name, for logs.
@@ -129,21 +136,30 @@ func (p *Pool) String() string { return "pool " + p.cfg.Name }
 
 // Stats is a glance at a pool.
 type Stats struct {
-	Size   int // workers there should be
-	Up     int // workers that are ready
-	Busy   int // calls given to workers and not answered
-	Queued int // calls that wait for a worker
-	// Workers are the workers, one by one.
+	Size     int    // workers at work there should be at present
+	Up       int    // those of them that are ready
+	Spares   int    // ready workers that wait to take the place of another
+	Leaving  int    // workers that are being stopped, or end their last calls before that
+	Busy     int    // calls given to workers and not answered
+	Queued   int    // calls that wait for a worker
+	Replaced uint64 // workers that have been recycled, or stopped because they were not needed
+	// Workers are all workers, one by one.
 	Workers []child.Stats
 }
 
 // Stats returns a glance at the pool. It does not wait for anything.
 func (p *Pool) Stats() Stats {
+	if p.fault != nil {
+		return Stats{}
+	}
 	p.mu.Lock()
-	s := Stats{Size: p.cfg.Size, Up: p.up, Busy: p.busy, Queued: p.queue.Len()}
+	r := p.roster
+	s := Stats{Size: len(r.seats), Up: r.seated, Spares: r.count(isSpare), Busy: r.busy, Queued: r.waiting, Replaced: r.ended}
+	s.Leaving = len(r.slots) - r.count(isLiving)
+	slots := slices.Clone(r.slots)
 	p.mu.Unlock()
-	for _, slot := range p.slots {
-		s.Workers = append(s.Workers, slot.proc.Stats())
+	for _, slot := range slots {
+		s.Workers = append(s.Workers, slot.worker.proc.Stats())
 	}
 	return s
 }

@@ -388,9 +388,15 @@ func TestStopLimit(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	p := pool.New(pool.Config{Name: "bad", Size: -1, MinReady: -2, Queue: -3, Intensity: strategy.Intensity{Restarts: -9}})
+	p := pool.New(pool.Config{
+		Name: "bad", Size: -1, MinReady: -2, Queue: -3, Intensity: strategy.Intensity{Restarts: -9}, Max: -4, Idle: 1, Spares: -5,
+		Surge: -6, Choose: 7, Ahead: -8, QueueTimeout: -9, MaxCalls: -10, MaxAge: 11, MaxMemory: 12, Jitter: 1.3,
+	})
 	err := p.Serve(t.Context())
-	for _, part := range []string{`"bad"`, "Size -1", "MinReady -2", "Queue -3", "Intensity"} {
+	for _, part := range []string{
+		`"bad"`, "Size -1", "MinReady -2", "Queue -3", "Intensity", "Max -4", "Idle 1ns", "Spares -5", "Surge -6",
+		"Choose invalid", "Ahead -8", "QueueTimeout -9ns", "MaxCalls -10", "MaxAge 11ns", "MaxMemory 12", "Jitter 1.3",
+	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not say %s", err, part)
 		}

@@ -1,0 +1,288 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+)
+
+// Do gives a call to a worker, chosen as [Config.Choose] says, see
+// [child.Caller]. When there is no room it waits in the queue: until its context
+// ends, or for [Config.QueueTimeout] and then fails with a [*QueueTimeoutError]; when the queue is
+// full it fails at once with an [*OverloadedError]. A call whose deadline has passed
+// is not sent. A call that a worker had not started when it died goes to another one.
+func (p *Pool) Do(ctx context.Context, req *child.Request) error {
+	if p.fault != nil {
+		settled(req)
+		return p.fault
+	}
+	open := newOpen(req.Settled)
+	defer open.done()
+	c := p.claimOf(ctx)
+	for again := false; ; again = true {
+		at, err := p.place(ctx, req, &c, again)
+		if err != nil {
+			return err
+		}
+		open.add()
+		attempt := *req
+		attempt.Settled = func() { p.release(at.slot); open.done() }
+		err = at.slot.worker.proc.Do(ctx, &attempt)
+		if !isGone(err) {
+			return err
+		}
+		p.lost(at)
+	}
+}
+
+// claimOf is what the roster needs to know of a call.
+func (p *Pool) claimOf(ctx context.Context) (c claim) {
+	c.deadline, _ = ctx.Deadline()
+	if p.cfg.Choose == ByKey {
+		if key := child.Key(ctx); key != "" {
+			c.hash, c.keyed = maphash.String(p.seed, key), true
+		}
+	}
+	return c
+}
+
+func settled(req *child.Request) {
+	if req.Settled != nil {
+		req.Settled()
+	}
+}
+
+// isGone reports whether a worker has died, or was stopped, before it started
+// the call, so that another one can have it.
+func isGone(err error) bool {
+	if err == nil || !errors.Is(err, child.ErrNotStarted) {
+		return false
+	}
+	if _, ok := errors.AsType[*child.NotStartedError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*child.UnavailableError](err)
+	return ok
+}
+
+// open counts what is still going on for one Do: itself, and its attempts,
+// which may be settled later. At zero it tells the one who asked.
+type open struct {
+	n       atomic.Int32
+	settled func()
+}
+
+func newOpen(settled func()) *open {
+	o := &open{settled: settled}
+	o.add()
+	return o
+}
+
+func (o *open) add() { o.n.Add(1) }
+
+func (o *open) done() {
+	if o.n.Add(-1) == 0 && o.settled != nil {
+		o.settled()
+	}
+}
+
+// place finds a worker's place for a call, in the queue if need be. A call that
+// had a place before is not refused because the queue is full.
+func (p *Pool) place(ctx context.Context, req *child.Request, c *claim, again bool) (place, error) {
+	if ctx.Err() != nil || !c.deadline.IsZero() && c.dead(time.Now()) {
+		return place{}, p.interrupted(ctx, req, c)
+	}
+	p.mu.Lock()
+	if err := p.refuse(0); err != nil {
+		p.mu.Unlock()
+		return place{}, err
+	}
+	if at, ok := p.roster.take(c); ok {
+		p.follow()
+		p.mu.Unlock()
+		return at, nil
+	}
+	if !again && p.roster.waiting >= p.queueLimit() {
+		defer p.mu.Unlock()
+		return place{}, p.overloaded()
+	}
+	w := newWaiter(*c)
+	p.roster.enqueue(w, again, time.Now())
+	p.follow()
+	*c = w.claim
+	p.mu.Unlock()
+	return p.wait(ctx, w, req)
+}
+
+// wait is a call's time in the queue.
+func (p *Pool) wait(ctx context.Context, w *waiter, req *child.Request) (place, error) {
+	alarm := time.NewTimer(p.patience(w))
+	defer alarm.Stop()
+	for {
+		select {
+		case v := <-w.got:
+			return p.given(ctx, req, w, v)
+		case <-ctx.Done():
+			if v, was := p.withdraw(w); was {
+				return p.given(ctx, req, w, v) // too late to leave
+			}
+			return place{}, p.interrupted(ctx, req, &w.claim)
+		case <-alarm.C:
+			left, err := p.overdue(w)
+			if left > 0 {
+				alarm.Reset(left)
+				continue
+			}
+			if v, was := p.withdraw(w); was {
+				return p.given(ctx, req, w, v)
+			}
+			return place{}, err
+		}
+	}
+}
+
+// given is what becomes of a verdict. A place that comes too late is given back.
+func (p *Pool) given(ctx context.Context, req *child.Request, w *waiter, v verdict) (place, error) {
+	if v.end == placed && ctx.Err() == nil && !w.dead(time.Now()) {
+		return v.place, nil
+	}
+	switch v.end {
+	case placed:
+		p.release(v.slot)
+		return place{}, p.interrupted(ctx, req, &w.claim)
+	case expired:
+		return place{}, p.interrupted(ctx, req, &w.claim)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.refuse(time.Since(w.since)); err != nil {
+		return place{}, err
+	}
+	return place{}, p.unavailable("it was stopped", time.Since(w.since)) // and is served again by now
+}
+
+// interrupted is the error of a call that has not been sent because its context
+// has ended, or is about to: its deadline may have been seen to pass earlier.
+func (p *Pool) interrupted(ctx context.Context, req *child.Request, c *claim) error {
+	if ctx.Err() == nil {
+		over, cancel := context.WithDeadline(ctx, c.deadline)
+		defer cancel()
+		ctx = over
+	}
+	return req.Interrupted(ctx, p.cfg.Name)
+}
+
+// withdraw takes a waiter out of the queue, unless it has its verdict already:
+// then was is true.
+func (p *Pool) withdraw(w *waiter) (v verdict, was bool) {
+	p.mu.Lock()
+	left := p.roster.withdraw(w)
+	p.mu.Unlock()
+	if left {
+		return verdict{}, false
+	}
+	return <-w.got, true
+}
+
+// patience is how long a waiter may wait before somebody has to look again.
+func (p *Pool) patience(w *waiter) time.Duration {
+	left, _ := p.overdue(w)
+	return left
+}
+
+// lookAgain is how soon at least a waiter notices that no worker is up any more.
+const lookAgain = 10 * time.Millisecond
+
+// overdue returns how long a waiter may go on waiting, or why it may not.
+// Patience with workers that are not up does not run out while one is.
+func (p *Pool) overdue(w *waiter) (time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waited := time.Since(w.since)
+	left := max(p.cfg.Worker.Wait, lookAgain)
+	if p.roster.seated == 0 && !p.roster.paused {
+		since := w.since
+		if p.down.After(since) {
+			since = p.down
+		}
+		if left = p.cfg.Worker.Wait - time.Since(since); left <= 0 {
+			return 0, p.unavailable("no worker came up in time", waited)
+		}
+	}
+	if limit := p.cfg.QueueTimeout; limit > 0 {
+		if left = min(left, limit-waited); left <= 0 {
+			return 0, p.queueTimeout(waited)
+		}
+	}
+	return left, nil
+}
+
+// release gives a place back: its call is settled.
+func (p *Pool) release(s *slot) {
+	heavy := p.cfg.MaxMemory > 0 && s.worker.memory() > p.cfg.MaxMemory
+	p.change(func(r *roster, now time.Time) {
+		if heavy {
+			r.wear(s, now)
+		}
+		r.released(s, now)
+	})
+}
+
+// lost notes that a call found its worker gone, before that says so itself. A
+// worker that has come up since then is another life, and stays.
+func (p *Pool) lost(at place) {
+	p.change(func(r *roster, now time.Time) {
+		if at.slot.life == at.life {
+			r.wentDown(at.slot, now)
+		}
+	})
+}
+
+// refuse says why there can be no worker for a call; p.mu is held.
+func (p *Pool) refuse(waited time.Duration) error {
+	switch {
+	case p.served:
+		return nil
+	case p.retired == nil:
+		return p.unavailable("nobody serves it; put it under a supervisor or call Serve", waited)
+	}
+	return p.unavailable("nobody serves it any more: "+p.retired.Error(), waited)
+}
+
+func (p *Pool) unavailable(why string, waited time.Duration) error {
+	return &child.UnavailableError{Worker: p.cfg.Name, Reason: why, Since: p.down, Waited: waited, LastExit: p.lastExit}
+}
+
+// queueLimit is how many calls may wait; p.mu is held.
+func (p *Pool) queueLimit() int {
+	switch p.cfg.Queue {
+	case 0:
+		return queuePerCall * max(p.roster.size, p.roster.max) * p.cfg.Worker.Concurrency
+	case NoQueue:
+		return 0
+	}
+	return p.cfg.Queue
+}
+
+func (p *Pool) overloaded() error {
+	r := p.roster
+	e := &OverloadedError{Pool: p.cfg.Name, Queued: r.waiting, Busy: r.busy, Starting: len(r.seats) - r.seated}
+	for _, l := range r.lines() {
+		if w := l.first(); w != nil {
+			e.Oldest = max(e.Oldest, time.Since(w.since))
+		}
+	}
+	return e
+}
+
+func (p *Pool) queueTimeout(waited time.Duration) error {
+	r := p.roster
+	return &QueueTimeoutError{
+		Pool: p.cfg.Name, Limit: p.cfg.QueueTimeout, Waited: waited,
+		Queued: r.waiting, Busy: r.busy, Starting: len(r.seats) - r.seated,
+	}
+}
