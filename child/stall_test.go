@@ -91,7 +91,7 @@ func TestFrameThatStops(t *testing.T) {
 				case <-time.After(2 * patience):
 				}
 				began := time.Now()
-				_, err := double.Call(t.Context(), w, 1)
+				err := receive(t, "the call", async(t.Context(), w, double, 1)).err
 				if crash := as[*child.CrashError](t, err); crash.Cause != child.Protocol || !strings.Contains(err.Error(), "a part of a frame and then, for 300ms, not the rest") {
 					t.Error(err)
 				}

@@ -134,10 +134,6 @@ var table = []mutant{
 		old: "in.halves == 2 {", new: "in.halves == 1<<30 {",
 	},
 	{
-		name: "patience of a parent that slept", fault: "F15 F33", file: "child/inlet.go", test: "TestStoppedParentHasPatience",
-		old: "in.halves == 2 {", new: "in.halves == 1 {",
-	},
-	{
 		name: "permissions of kept inputs", fault: "F81", file: "child/replay_dir.go", test: "TestReplay",
 		old: "os.O_EXCL, 0o600)", new: "os.O_EXCL, 0o644)",
 	},
@@ -248,10 +244,6 @@ var table = []mutant{
 	{
 		name: "memory watch", fault: "F44 F46", file: "child/limits.go", test: "TestMemoryByWatch",
 		old: "		if used > limit {", new: "		if used > 1<<40 {",
-	},
-	{
-		name: "RLIMIT_DATA", fault: "F44 F51", file: "child/limits_linux.go", test: "TestMemoryByRlimit",
-		old: "unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil)", new: "unix.Prlimit(pid, unix.RLIMIT_DATA, nil, &limit)",
 	},
 	{
 		name: "OOM score", fault: "F45", file: "child/limits_linux.go", test: "TestOOMScore",
