@@ -129,8 +129,7 @@ func children(t testing.TB) (pids []int) {
 
 // processes are all processes and their parents.
 func processes(t testing.TB) map[int]int {
-	paths, err := filepath.Glob("/proc/[0-9]*/stat")
-	must(t, err)
+	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
 	all := map[int]int{}
 	for _, path := range paths {
 		b, err := os.ReadFile(path)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"os/exec"
@@ -28,6 +29,7 @@ type glance struct {
 	Dir     string
 	Files   map[int]string
 	Ignored string // mask of ignored signals
+	Blocked string // mask of blocked ones
 }
 
 var (
@@ -73,6 +75,9 @@ func glanceAt(pid string) (g glance, err error) {
 	for line := range strings.Lines(string(status)) {
 		if mask, ok := strings.CutPrefix(line, "SigIgn:"); ok {
 			g.Ignored = strings.TrimSpace(mask)
+		}
+		if mask, ok := strings.CutPrefix(line, "SigBlk:"); ok {
+			g.Blocked = strings.TrimSpace(mask)
 		}
 	}
 	g.Dir, err = os.Readlink("/proc/" + pid + "/cwd")
@@ -128,32 +133,34 @@ func TestNameOfTheProcess(t *testing.T) {
 // expected are a worker's descriptors, apart from those of its runtime.
 var expected = map[int]string{0: "/dev/null", 1: "pipe", 2: "pipe", 3: "socket", 4: "pipe", 5: "pipe", 6: "/memfd:verdigris-status (deleted)"}
 
-// ownFiles leaves out what this test program has itself inherited, and so every
-// program that it starts: Go's os/exec is no different.
+// ownFiles leaves out what belongs to the runtime.
 func ownFiles(files map[int]string) map[int]string {
 	own := maps.Clone(files)
 	maps.DeleteFunc(own, func(n int, kind string) bool {
-		return n > 6 && inherited(n) || strings.HasPrefix(kind, "anon_inode") || strings.HasPrefix(kind, "/proc/") || strings.HasPrefix(kind, "/sys/fs/cgroup/") ||
+		return strings.HasPrefix(kind, "anon_inode") || strings.HasPrefix(kind, "/proc/") || strings.HasPrefix(kind, "/sys/fs/cgroup/") ||
 			n > 6 && kind == expected[6] // the runtime's own descriptor for its crash report
 	})
 	return own
 }
 
-func inherited(fd int) bool {
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-	return err == nil && flags&unix.FD_CLOEXEC == 0
-}
-
-// A worker has its own descriptors and nobody else's, also when many start at once.
+// F43: a worker has its own descriptors and nobody else's, also when many start
+// at once, and when this program has some that an exec does not close.
 func TestDescriptorsOfWorkers(t *testing.T) {
 	watch(t)
 	keep, err := os.Open("/etc/passwd") // one of the parent's, which no worker may see
 	must(t, err)
 	defer keep.Close()
+	stray := [2]int{}
+	must(t, unix.Pipe2(stray[:], 0))
+	high, err := unix.FcntlInt(uintptr(stray[0]), unix.F_DUPFD, 200)
+	must(t, err)
+	for _, fd := range append(stray[:], high) {
+		defer unix.Close(fd)
+	}
 	var all sync.WaitGroup
-	for range 32 {
+	for range 64 {
 		all.Go(func() {
-			g, err := child.Once(context.Background(), child.Config{}, inspect, true)
+			g, err := child.Once(context.Background(), child.Config{StartTimeout: limit, Contain: child.ContainGroup}, inspect, true)
 			if own := ownFiles(g.Files); err != nil || !maps.Equal(own, expected) {
 				t.Errorf("%v %v", own, err)
 			}
@@ -177,19 +184,33 @@ func TestProgramsOfWorkers(t *testing.T) {
 			t.Errorf("environment %q", g.Env)
 		}
 	}
-	if want := ignoredSignals(t); g.Ignored != want { // a worker ignores some itself, and must not pass that on
-		t.Errorf("ignored signals %s, this process has %s", g.Ignored, want)
+	self, err := glanceAt("self") // this process leaves both as it was started with them
+	must(t, err)
+	if g.Ignored != self.Ignored || g.Blocked != self.Blocked { // a worker catches some, and must not pass that on
+		t.Errorf("ignored signals %s, blocked %s; this process has %s, %s", g.Ignored, g.Blocked, self.Ignored, self.Blocked)
 	}
 }
 
-// ignoredSignals is what this process was started with, and leaves as it is.
-func ignoredSignals(t *testing.T) string {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	must(t, err)
-	_, rest, _ := strings.Cut(string(status), "\nSigIgn:")
-	mask, _, _ := strings.Cut(rest, "\n")
-	return strings.TrimSpace(mask)
+// deeper calls itself in a worker of its own, and returns how often that went well.
+var deeper child.Func[int, int]
+
+func init() {
+	deeper = child.Define("deeper", func(ctx context.Context, n int) (int, error) {
+		below, err := child.Once(ctx, child.Config{}, deeper, n+1)
+		if err != nil && below == 0 {
+			slog.Info("no deeper", "error", err.Error())
+			return n, nil
+		}
+		return below, err
+	})
+}
+
+// F57: a function that calls itself in a worker does not fill the machine.
+func TestDepthOfWorkers(t *testing.T) {
+	watch(t)
+	if n, err := child.Once(t.Context(), child.Config{}, deeper, 1); n != 8 || err != nil {
+		t.Error(n, err)
+	}
 }
 
 func TestWorkerOfAWorker(t *testing.T) {
