@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -171,23 +170,6 @@ func inherited() (d descriptors, err error) {
 func killOwnGroup() {
 	if unix.Getpgrp() == os.Getpid() {
 		_ = unix.Kill(0, unix.SIGKILL)
-	}
-}
-
-// adopt is what process 1 of a PID namespace has to do on the side: it reaps the
-// orphans that the kernel gives it. They become children of the process's first
-// thread, on which it runs and never returns; what the worker's functions start
-// are children of other threads, and are left for them to wait for. (A child
-// whose thread has ended before it goes to the first thread, too: its status is
-// then lost.)
-func adopt() {
-	deaths := make(chan os.Signal, 1)
-	signal.Notify(deaths, unix.SIGCHLD)
-	for {
-		pid, err := unix.Wait4(-1, nil, unix.WNOHANG|unix.WNOTHREAD, nil)
-		if pid <= 0 && err != unix.EINTR {
-			<-deaths
-		}
 	}
 }
 

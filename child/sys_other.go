@@ -42,3 +42,5 @@ func ownerOf(fs.FileInfo) int { return os.Geteuid() }
 
 // traced is not known on this system.
 func traced() bool { return false }
+
+func endByFaults(*os.File) {}

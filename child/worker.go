@@ -87,6 +87,9 @@ func (w *worker) keepLastWords() error {
 		return err
 	}
 	debug.SetTraceback("single") // at least: with GOTRACEBACK=none some fatal errors would not be reported at all
+	if os.Getpid() == 1 {
+		endByFaults(crash)
+	}
 	return debug.SetCrashOutput(crash, debug.CrashOptions{})
 }
 
