@@ -107,6 +107,10 @@ var table = []mutant{
 		old: "Setpgid: true, ", new: "",
 	},
 	{
+		name: "parent-death signal", fault: "F22 F23", file: "internal/spawn/start_linux.go", test: "TestParentKilled",
+		old: "Pdeathsig: syscall.SIGKILL, ", new: "",
+	},
+	{
 		name: "a stolen exit is an end", fault: "F18", file: "internal/spawn/wait_linux.go", test: "TestExitStatusStolen",
 		old: "return end.pid != 0 || gone(err)", new: "return end.pid != 0 || err == unix.EBADF",
 	},

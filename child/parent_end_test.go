@@ -1,0 +1,182 @@
+//go:build linux
+
+package child_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/child"
+)
+
+func init() {
+	// with workers that are busy, until the gate opens; then it ends in its way,
+	// without a word to them
+	roles["parent: that ends"] = func() {
+		child.Init()
+		slog.SetDefault(slog.New(slog.DiscardHandler))
+		for _, p := range serveFor(2) {
+			go func() {
+				_, _ = hold.Call(context.Background(), p, holding{Gate: gate(os.Getenv("NEVER")), Stubborn: true})
+			}()
+		}
+		fmt.Println("up")
+		gate(os.Getenv("GATE")).wait()
+		endings[os.Getenv("WAY")]()
+	}
+	// where no file can be made
+	roles["parent: without room for files"] = playWithoutFiles
+	// where no process can be made for a while
+	roles["parent: without processes"] = playWithoutProcesses
+}
+
+// endings are how a program ends that does not care for its workers.
+var endings = map[string]func(){
+	"returns":         func() {},
+	"exits":           func() { os.Exit(3) },
+	"log.Fatal":       func() { log.Fatal("cannot go on") },
+	"panics":          func() { panic("no such colour") },
+	"panics, beside":  func() { elsewhere(func() { panic("from another goroutine") }) },
+	"C segfault":      ways["C segfault"],
+	"stack overflow":  ways["stack overflow"],
+	"killed, SIGHUP":  ways["SIGHUP"],
+	"killed, SIGKILL": ways["SIGKILL"],
+}
+
+// F23: however a program ends, its workers do not outlive it.
+func TestParentEnds(t *testing.T) {
+	watch(t)
+	t.Run("ways", func(t *testing.T) {
+		for way := range endings {
+			t.Run(way, func(t *testing.T) {
+				t.Parallel()
+				g, never, nonce := newGate(t), newGate(t), nonce()
+				a := start(t, os.Args[0], "parent: that ends", nonce, "GATE="+string(g), "NEVER="+string(never), "WAY="+way)
+				a.line("up")
+				if pids := bearers(t, nonce); len(pids) != 3 {
+					t.Errorf("it and its workers: %v", pids)
+				}
+				g.open(t)
+				_ = a.cmd.Wait()
+				expect(t, "the death of its workers", func() bool { return len(bearers(t, nonce)) == 0 })
+				never.open(t)
+			})
+		}
+	})
+}
+
+// F50: nothing is ever written to a file. The program runs where none can be
+// made, and does not notice.
+func TestNoTemporaryFiles(t *testing.T) {
+	watch(t)
+	a := start(t, os.Args[0], "parent: without room for files", "TMPDIR=/dev/null")
+	if got := a.line(""); got != "it does not notice" {
+		t.Error(got)
+	}
+}
+
+func playWithoutFiles() {
+	child.Init()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	complain := func(what string, facts ...any) {
+		fmt.Println(what, facts)
+		os.Exit(0)
+	}
+	if err := os.Chdir("/proc"); err != nil {
+		complain("no /proc", err)
+	}
+	if f, err := os.CreateTemp("", ""); err == nil {
+		complain("a temporary file can be made", f.Name())
+	}
+	if _, err := os.Create("file"); err == nil {
+		complain("a file can be made")
+	}
+	cfg := child.Config{Env: []string{"TMPDIR"}, Memory: 256 << 20}
+	in := bytes.Repeat([]byte("x"), 8<<20)
+	if out, err := child.Once(context.Background(), cfg, echo, in); err != nil || !bytes.Equal(in, out) {
+		complain("a large call", err)
+	}
+	if _, err := child.Once(context.Background(), cfg, perish, "panic"); !errors.Is(err, child.Panicked) || !strings.Contains(err.Error(), "no such colour") {
+		complain("a crash", err)
+	}
+	fmt.Println("it does not notice")
+}
+
+// F48, F53: a program that may have no more processes gets an error that says so,
+// keeps everything it has, and goes on when it may again.
+func TestOutOfProcesses(t *testing.T) {
+	watch(t)
+	a := start(t, os.Args[0], "parent: without processes")
+	if got := a.line(""); got != "it goes on" {
+		t.Error(got)
+	}
+}
+
+func playWithoutProcesses() {
+	child.Init()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	complain := func(what string, facts ...any) {
+		fmt.Println(what, facts)
+		os.Exit(0)
+	}
+	cfg := child.Config{Contain: child.ContainGroup}
+	once := func() error { _, err := child.Once(context.Background(), cfg, double, 1); return err }
+	raiseThreads(30)
+	if os.Getuid() == 0 { // for whom there is no such limit
+		const nobody = 65534
+		if err := errors.Join(syscall.Setresuid(nobody, nobody, nobody), unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)); err != nil {
+			complain("it cannot become somebody else", err)
+		}
+	}
+	if err := once(); err != nil {
+		complain("before", err)
+	}
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &old); err != nil {
+		complain("getrlimit", err)
+	}
+	files, _ := os.ReadDir("/proc/self/fd")
+	for range 3 {
+		_ = unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: 1, Max: old.Max})
+		err := once()
+		_ = unix.Setrlimit(unix.RLIMIT_NPROC, &old)
+		if !errors.Is(err, syscall.EAGAIN) || !errors.Is(err, child.ErrNotStarted) || !strings.Contains(err.Error(), "no more processes are allowed") {
+			complain("without processes", err)
+		}
+	}
+	if now, _ := os.ReadDir("/proc/self/fd"); len(now) != len(files) {
+		complain("descriptors", len(files), len(now))
+	}
+	if err := once(); err != nil {
+		complain("after", err)
+	}
+	fmt.Println("it goes on")
+}
+
+// raiseThreads makes the runtime have that many threads, so that it needs no more.
+func raiseThreads(n int) {
+	fds := make([]int, 2)
+	if err := syscall.Pipe(fds); err != nil { // blocking, unlike os.Pipe
+		panic(err)
+	}
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() { _, _ = syscall.Read(fds[0], make([]byte, 1)) })
+	}
+	time.Sleep(100 * time.Millisecond) // for all of them to block
+	syscall.Close(fds[1])
+	all.Wait()
+	syscall.Close(fds[0])
+}
