@@ -196,7 +196,7 @@ var table = []mutant{
 		old: "		if err != nil {\n			w.orphaned()\n		}\n		switch f.Kind {", new: "		if err != nil {\n			select {}\n		}\n		switch f.Kind {",
 	},
 	{
-		name: "signals of the group", fault: "F79", file: "internal/early/early_linux.go", test: "TestWholeGroupSignalled", pkg: "child",
+		name: "signals of the group", fault: "F79", file: "internal/early/early_linux.go", test: "TestEverybodyIsSignalled", pkg: "child",
 		old: "\n	catch()\n", new: "\n",
 	},
 	{
@@ -260,6 +260,14 @@ var table = []mutant{
 	{
 		name: "nothing open after a failed start", fault: "F47", file: "child/run.go", test: "TestOutOfDescriptors",
 		old: "		if err != nil {\n			ch.closeOurs()\n		}\n", new: "",
+	},
+	{
+		name: "depth of workers", fault: "F57", file: "child/starts.go", test: "TestDepthOfWorkers",
+		old: "if early.Depth < maxDepth {", new: "if early.Depth < maxDepth+2 {",
+	},
+	{
+		name: "strays are closed", fault: "F43", file: "internal/early/early_linux.go", test: "TestDescriptorsOfWorkers", pkg: "child",
+		old: "\n	closeStrays()\n", new: "\n",
 	},
 
 	// Calls, once more.

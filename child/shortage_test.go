@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
 	"strings"
@@ -22,59 +21,10 @@ import (
 )
 
 func init() {
-	// with workers that are busy, until the gate opens; then it ends in its way,
-	// without a word to them
-	roles["parent: that ends"] = func() {
-		child.Init()
-		slog.SetDefault(slog.New(slog.DiscardHandler))
-		for _, p := range serveFor(2) {
-			go func() {
-				_, _ = hold.Call(context.Background(), p, holding{Gate: gate(os.Getenv("NEVER")), Stubborn: true})
-			}()
-		}
-		fmt.Println("up")
-		gate(os.Getenv("GATE")).wait()
-		endings[os.Getenv("WAY")]()
-	}
 	// where no file can be made
 	roles["parent: without room for files"] = playWithoutFiles
 	// where no process can be made for a while
 	roles["parent: without processes"] = playWithoutProcesses
-}
-
-// endings are how a program ends that does not care for its workers.
-var endings = map[string]func(){
-	"returns":         func() {},
-	"exits":           func() { os.Exit(3) },
-	"log.Fatal":       func() { log.Fatal("cannot go on") },
-	"panics":          func() { panic("no such colour") },
-	"panics, beside":  func() { elsewhere(func() { panic("from another goroutine") }) },
-	"C segfault":      ways["C segfault"],
-	"stack overflow":  ways["stack overflow"],
-	"killed, SIGHUP":  ways["SIGHUP"],
-	"killed, SIGKILL": ways["SIGKILL"],
-}
-
-// F23: however a program ends, its workers do not outlive it.
-func TestParentEnds(t *testing.T) {
-	watch(t)
-	t.Run("ways", func(t *testing.T) {
-		for way := range endings {
-			t.Run(way, func(t *testing.T) {
-				t.Parallel()
-				g, never, nonce := newGate(t), newGate(t), nonce()
-				a := start(t, os.Args[0], "parent: that ends", nonce, "GATE="+string(g), "NEVER="+string(never), "WAY="+way)
-				a.line("up")
-				if pids := bearers(t, nonce); len(pids) != 3 {
-					t.Errorf("it and its workers: %v", pids)
-				}
-				g.open(t)
-				_ = a.cmd.Wait()
-				expect(t, "the death of its workers", func() bool { return len(bearers(t, nonce)) == 0 })
-				never.open(t)
-			})
-		}
-	})
 }
 
 // F50: nothing is ever written to a file. The program runs where none can be
