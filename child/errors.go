@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/verdigris-go/verdigris/internal/spawn"
 )
 
 // ErrNotStarted is matched by every error of a call whose function has surely
@@ -21,6 +23,11 @@ var ErrAlreadyServed = errors.New("child: this Process is already being served; 
 // ErrNotInitialised is returned when a worker is to be started in a program
 // that has not called Init: its worker would run main instead of taking over.
 var ErrNotInitialised = errors.New("child: child.Init has not run in this process; call child.Init() as the first line of main (in tests: of TestMain)")
+
+// ErrShortage is matched by a StartError when this program, or its host, is out
+// of descriptors, processes or memory. That says nothing about the worker; a later
+// start may succeed.
+var ErrShortage = errors.New("a shortage of descriptors, processes or memory")
 
 // CallInfo names one call in an error or a log record.
 type CallInfo struct {
@@ -270,8 +277,11 @@ func (e *StartError) Error() string {
 // Unwrap gives the cause.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// Is matches ErrNotStarted: no call has been sent to such a worker.
-func (e *StartError) Is(target error) bool { return target == ErrNotStarted }
+// Is matches ErrNotStarted, since no call has been sent to such a worker, and
+// ErrShortage when that was the reason.
+func (e *StartError) Is(target error) bool {
+	return target == ErrNotStarted || target == ErrShortage && e.Step == "spawn" && spawn.Shortage(e.Err)
+}
 
 // LogValue carries every fact that there is, each once.
 func (e *StartError) LogValue() slog.Value {

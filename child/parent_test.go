@@ -105,7 +105,7 @@ func playSqueezed() {
 			failures++
 		}
 		var start *child.StartError
-		if err != nil && (!errors.As(err, &start) || start.Step != "spawn" || !errors.Is(err, syscall.EMFILE)) {
+		if err != nil && (!errors.As(err, &start) || start.Step != "spawn" || !errors.Is(err, syscall.EMFILE) || !errors.Is(err, child.ErrShortage)) {
 			fmt.Printf("%d to spare: %v\n", spare, err)
 		}
 		if after := countFiles(); after != before {

@@ -91,6 +91,29 @@ func TestForgottenInit(t *testing.T) {
 	}
 }
 
+// F57: a separate program that has forgotten Init runs its main, which can start
+// nothing, and its parent is told what to look for.
+func TestSeparateProgramForgetsInit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds programs")
+	}
+	watch(t)
+	path, mark := build(t, "forgetful"), filepath.Join(t.TempDir(), "started again")
+	began := time.Now()
+	w, _ := begin(t, child.Config{Exe: path, Env: []string{"MARK=" + mark}})
+	start := as[*child.StartError](t, w.end())
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if !strings.Contains(start.Error(), "is child.Init the first line of the main of "+path) {
+		t.Error(start)
+	}
+	w.log.wait(t, "worker worker did not start (spawn): child: child.Init has not run in this process")
+	if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was started again: %v", err)
+	}
+}
+
 // A separate program as worker has the functions that it defines as we do.
 func TestSeparateProgram(t *testing.T) {
 	if testing.Short() {

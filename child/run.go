@@ -79,6 +79,9 @@ func (r *run) start(ctx context.Context, timeout <-chan time.Time, started func(
 	if err == errDied {
 		step, err = r.lastWord(step, crash)
 	}
+	if step == "handshake" && r.cfg.Exe != "" && len(r.control.hello) == 0 {
+		err = fmt.Errorf("%w; is child.Init the first line of the main of %s?", err, r.cfg.Exe)
+	}
 	return bystander, &StartError{Worker: r.cfg.Name, Step: step, Err: err, Stderr: crash.Reported.Stderr}
 }
 

@@ -63,3 +63,17 @@ func standAlone(t *testing.T, control []byte) (status int, stderr string) {
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode(), said.String()
 }
+
+// F25: a worker whose parent has gone before it could ask to be told does nothing.
+func TestParentGoneBeforeTheStart(t *testing.T) {
+	ch, err := openChannels()
+	must(t, err)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env, cmd.ExtraFiles = []string{marker + "=1", "CHILD_TEST_INIT=exit"}, ch.theirs() // an init that would be seen
+	ch.closeOurs()
+	out, err := cmd.CombinedOutput()
+	ch.closeTheirs()
+	if cmd.ProcessState.ExitCode() != exitOrphan || len(out) > 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
