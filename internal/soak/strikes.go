@@ -26,7 +26,7 @@ type strike struct {
 	rnd   *rand.Rand
 }
 
-// strikers carry out what the callers have passed on, until there is nothing left.
+// striker carries out what the callers have passed on, until there is nothing left.
 func (s *soak) striker() {
 	for k := range s.strikes {
 		time.Sleep(time.Duration(k.rnd.Int64N(int64(2 * time.Millisecond))))
@@ -229,10 +229,6 @@ func restartBranch(s *soak, k *strike) error {
 func useUpParent(s *soak, k *strike) error {
 	s.ordering.Lock()
 	defer s.ordering.Unlock()
-	pid := k.victim(anyone)
-	if pid == 0 {
-		return errAgain
-	}
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		return err
@@ -241,10 +237,7 @@ func useUpParent(s *soak, k *strike) error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: old.Max}); err != nil {
 		return err
 	}
-	err := unix.Kill(pid, 0) // the victim may be dead already, which does as well
-	if err == nil {
-		k.lane.killer.Kill()
-	}
+	k.lane.killer.Kill()
 	time.Sleep(time.Duration(5+k.rnd.IntN(20)) * time.Millisecond)
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
 }
