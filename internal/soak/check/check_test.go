@@ -151,7 +151,7 @@ func TestBadLedgers(t *testing.T) {
 		"another token than was sent":        {func(b *books) { replace(&b.workers[0], "begin 1 1 <1>", "begin 1 1 <2>") }, 1, 0, 0, "has begun with"},
 		"executed and never sent":            {func(b *books) { b.workers[1] += "\nbegin 0 2 <0'>\nfinish 0 2" }, 2, 0, 0, "{0 2} was never made"},
 		"a crash of another process":         {func(b *books) { replace(&b.parent, "w/1 100 1", "w/1 101 1") }, 1, 0, 0, "of pid 101, and pid 100 has begun it"},
-		"a death reported to too many":       {func(b *books) { replace(&b.parent, "got 2 1 notstarted 0", "got 2 1 crash 0 abort w/1 100 1") }, 1, 0, 0, "was reported to 2"},
+		"a death reported to too many":       {func(b *books) { replace(&b.parent, "got 2 1 notstarted 0", "got 2 1 crash 0 abort w/1 100 1") }, 1, 0, 0, "(pid 100), which runs 1 calls at once, was reported to 2"},
 		"more at once than allowed":          {func(b *books) { replace(&b.workers[0], "\nfinish 0 1", ""); b.workers[0] += "\nfinish 0 1" }, 1, 0, 0, "ran 2 calls at once"},
 		"an error that nobody may get": {func(b *books) {
 			replace(&b.parent, "got 2 2 refused", "got 2 2 unexpected")

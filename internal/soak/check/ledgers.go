@@ -164,10 +164,11 @@ func (b *books) parent(l ledger.Line) {
 }
 
 func (b *books) death(l ledger.Line) {
-	d := b.deaths[l.Worker]
+	life := fmt.Sprintf("%s (pid %d)", l.Worker, l.PID) // a pool may number the lives of a new worker from 1 again
+	d := b.deaths[life]
 	if d == nil {
 		d = &crashes{width: l.Width}
-		b.deaths[l.Worker] = d
+		b.deaths[life] = d
 	}
 	d.told++
 }
