@@ -94,7 +94,9 @@ func TestWatchLooksInTime(t *testing.T) {
 			return int64(time.Since(began).Seconds() * gib)
 		}
 		var seen int64
-		watchSize(make(chan struct{}), gib, grows, func(used int64) { seen = used })
+		done := make(chan struct{})
+		time.AfterFunc(time.Minute, func() { close(done) })
+		watchSize(done, gib, grows, func(used int64) { seen = used })
 		if seen <= gib || seen > gib+gib/100 {
 			t.Errorf("it was stopped at %d", seen)
 		}
