@@ -121,9 +121,9 @@ type Config struct {
 	Memory int64
 
 	// Tasks bounds how many processes and threads there may be of the worker and
-	// of all that it starts: 0 is no bound, and less than 10 is refused, which a Go
-	// program needs for itself. It needs a control group; where there cannot be
-	// one, the worker does not start, and the error says why.
+	// of all that it starts: 0 is no bound, and less than 16 is refused, which a Go
+	// program with two processors needs for itself. It needs a control group; where
+	// there cannot be one, the worker does not start, and the error says why.
 	Tasks int
 
 	// Replay keeps the inputs of calls that have killed their worker, so that

@@ -16,7 +16,7 @@ import (
 	"github.com/verdigris-go/verdigris/internal/cgroup"
 )
 
-const minTasks = 10 // threads of a Go runtime whose garbage collector is busy
+const minTasks = 16 // with less, a Go runtime that has two processors may lack a thread to collect garbage with
 
 // Limiter says by what a limit is kept.
 type Limiter uint8

@@ -38,6 +38,15 @@ var (
 	})
 	kept [][]byte
 
+	// collect makes garbage for the collector.
+	collect = child.Define("collect", func(_ context.Context, size int) (n int, _ error) {
+		for range size / 4096 {
+			n += len(append(make([]byte, 0, 4096), 1))
+		}
+		runtime.GC()
+		return n, nil
+	})
+
 	// leak loses memory in C for as long as the call lasts, a MiB at a time.
 	leak = child.Define("leak", func(_ context.Context, pause time.Duration) (bool, error) {
 		for range 4 << 10 { // enough is enough
@@ -209,11 +218,11 @@ func TestForkBomb(t *testing.T) {
 func TestTooFewTasks(t *testing.T) {
 	needs(t, cgroup.Find().Tasks)
 	watch(t)
-	w := up(t, child.Config{Name: "w", Tasks: 12})
+	w := up(t, child.Config{Name: "w", Tasks: 16})
 	wantDouble(t, w)
-	_, err := threads.Call(t.Context(), w, 20)
+	_, err := threads.Call(t.Context(), w, 30)
 	crash := as[*child.CrashError](t, err)
-	if !strings.Contains(crash.Exit.Detail, "it had met its Config.Tasks of 12, which counts threads too, ") {
+	if !strings.Contains(crash.Exit.Detail, "it had met its Config.Tasks of 16, which counts threads too, ") {
 		t.Error(crash)
 	}
 	w.end()
@@ -236,23 +245,24 @@ func TestLimitsThatAreRefused(t *testing.T) {
 	}{
 		{child.Config{Memory: 1}, "Memory 1 is less than the "},
 		{child.Config{Memory: -1}, "Memory -1 is less than"},
-		{child.Config{Tasks: 9}, "Tasks 9 is less than the 10 threads that a worker needs for itself"},
+		{child.Config{Tasks: 15}, "Tasks 15 is less than the 16 threads that a worker needs for itself"},
 		{child.Config{Tasks: -1}, "Tasks -1 is less than"},
 	} {
 		if err := test.cfg.Check(); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Error(err)
 		}
 	}
-	must(t, child.Config{Memory: child.LeastMemory, Tasks: 10}.Check())
+	must(t, child.Config{Memory: child.LeastMemory, Tasks: 16}.Check())
 }
 
 // The least that may be asked for is enough for a worker that does little.
 func TestLeastLimits(t *testing.T) {
 	if cgroup.Find().Tasks.OK {
 		watch(t)
-		w := up(t, child.Config{Name: "w", Tasks: 10})
-		for range 100 {
-			wantDouble(t, w)
+		w := up(t, child.Config{Name: "w", Tasks: 16})
+		for range 20 {
+			_, err := collect.Call(t.Context(), w, 32*mib)
+			must(t, err)
 		}
 	}
 	w := up(t, child.Config{Name: "w", Memory: child.LeastMemory}.WithoutGroups())
