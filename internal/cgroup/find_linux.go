@@ -94,13 +94,9 @@ type place struct {
 
 // place finds our place in the v1 tree of a controller, or with "" in that of v2.
 func (f *finder) place(controller string) (p place, why string) {
-	own, member := f.paths[controller]
-	why = "it is not mounted here"
+	own, why := f.paths[controller], "it is not mounted here"
 	for _, m := range f.mounts {
-		if member = m.version == V2; controller != "" {
-			member = slices.Contains(m.controllers, controller)
-		}
-		if !member {
+		if controller == "" && m.version != V2 || controller != "" && !slices.Contains(m.controllers, controller) {
 			continue
 		}
 		dir, visible := m.dir(own)

@@ -44,13 +44,6 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func expect(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	if !retry(limit, ok) {
-		t.Fatalf("not within %v: %s", limit, what)
-	}
-}
-
 // host is this machine, for tests that need something of it. At the end,
 // nothing of this program may be left in the file system.
 func host(t testing.TB, needs func(*Host) Support) *Host {
