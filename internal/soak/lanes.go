@@ -91,8 +91,9 @@ var tasksLimit = sync.OnceValue(func() int {
 	return 64
 })
 
-// newLanes makes the tree: half of the workers in a pool, the others two by two
-// under supervisors of every strategy, and one more that has little to do.
+// newLanes makes the tree: half of the workers in a pool, one of them as its
+// spare, the others two by two under supervisors of every strategy, and one more
+// that has little to do.
 func newLanes(dir, nonce string, size int) (*lanes, error) {
 	ls := &lanes{logs: &counter{}}
 	base := child.Config{
@@ -126,7 +127,10 @@ func newLanes(dir, nonce string, size int) (*lanes, error) {
 
 func (ls *lanes) pool(dir string, cfg child.Config, size int) tree.Child {
 	cfg.Name, cfg.Setup = "pool", workers.With(home{dir, "pool", 1})
-	p := pool.New(pool.Config{Size: size, Queue: 1 << 16, Worker: cfg, Intensity: unlimited, Backoff: backoff})
+	p := pool.New(pool.Config{
+		Size: max(size-1, 1), Spares: min(size-1, 1), MaxCalls: 300, Queue: 1 << 16,
+		Worker: cfg, Intensity: unlimited, Backoff: backoff,
+	})
 	ls.all = append(ls.all, &lane{
 		name: "pool", width: 1, caller: p, killer: p, branch: "pool",
 		stats: func() []child.Stats { return p.Stats().Workers },
