@@ -45,8 +45,9 @@ func (r *roster) fillSeats() {
 	}
 }
 
-// relieve replaces seated workers that are due by fresh spares. Without a
-// process more than there are seats and spares, and without spares, a worker has to go first.
+// relieve replaces seated workers that are due by fresh spares. Without a process
+// more than there are seats and spares, and without spares, a worker has to go
+// first.
 func (r *roster) relieve() {
 	for _, st := range r.seats {
 		s := st.slot
@@ -78,8 +79,8 @@ func (r *roster) settled() bool {
 	return r.complete() && r.find(func(s *slot) bool { return s.stage == leaving || s.old }) == nil
 }
 
-// trim lets those go that nobody needs: spares that are due, and what has no
-// seat beyond the spares and those that are to relieve somebody. Starting ones go first.
+// trim lets those go that nobody needs: spares that are due, and what has no seat
+// beyond the spares and those that are to relieve somebody. Starting ones go first.
 func (r *roster) trim() {
 	for _, s := range slices.Clone(r.slots) {
 		if s.seat == nil && s.stage != leaving && (s.old || s.stage == ready && s.due()) {
@@ -117,7 +118,7 @@ func (r *roster) hire() {
 	missing := r.wanted() - r.count(isLiving)
 	allowed := len(r.seats) + r.spares + r.extra() - len(r.slots)
 	for range min(missing, allowed) {
-		s := &slot{n: r.number(), limits: limits{calls: unlimited}}
+		s := &slot{n: r.number(), gen: r.gen, limits: limits{calls: unlimited}}
 		r.slots = append(r.slots, s)
 		r.orders.start = append(r.orders.start, s)
 	}
@@ -203,7 +204,7 @@ func (r *roster) note() { r.peak = max(r.peak, r.demand()) }
 // grow adds seats, up to the maximum, when more calls wait than there are seats for.
 func (r *roster) grow() {
 	r.note()
-	if n := min(r.demand(), r.max); n > len(r.seats) {
+	if n := min(r.demand(), r.max); n > len(r.seats) && !r.paused {
 		r.setSeats(n)
 		r.arrange()
 	}

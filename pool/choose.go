@@ -82,9 +82,9 @@ func (r *roster) rotate(capacity int) *seat {
 	return nil
 }
 
-// home is the seat a key belongs to: of those with a worker the one with the
-// highest score (rendezvous hashing). So when a seat is lost only its own keys move, each
-// to where it scores next, and when one is won only those that score highest there.
+// home is the seat a key belongs to: of those with a worker the one with the highest
+// score (rendezvous hashing). So when a seat is lost only its own keys move, each to
+// where it scores next, and when one is won only those that score highest there.
 func (r *roster) home(key uint64) (best *seat) {
 	var top uint64
 	for _, st := range r.seats {

@@ -44,10 +44,10 @@ type Config struct {
 	Spares int
 
 	// Surge is how many workers there may be beyond Size and Spares while some are
-	// being replaced, 0 to 4096: replacements that start, and those they replace until these
-	// are gone. 0: a quarter of the workers, rounded up. NoSurge: none, because memory or
-	// licences allow no more; then a worker is stopped before its replacement is started, and calls
-	// have one worker less for that time.
+	// being replaced, 0 to 4096: replacements that start, and those they replace
+	// until these are gone. 0: a quarter of the workers, rounded up. NoSurge: none,
+	// because memory or licences allow no more; then a worker is stopped before its
+	// replacement is started, and calls have one worker less for that time.
 	Surge int
 
 	// MinReady is how many workers must be ready until the pool is, 1 to Size. 0: one.
@@ -56,11 +56,11 @@ type Config struct {
 	// Choose says which worker takes a call. LeastLoaded, RoundRobin or ByKey.
 	Choose Choose
 
-	// Ahead is how many calls are sent to a worker beyond the Worker.Concurrency that it
-	// runs at once, 0 (the default) to 4096. It then does not idle for the way of a
-	// message between two calls, but a call sent ahead waits for that very worker, also when another
-	// falls idle; and by its deadline it may have to be refused there. Worth it
-	// for calls of less than some 100 µs.
+	// Ahead is how many calls are sent to a worker beyond the Worker.Concurrency
+	// that it runs at once, 0 (the default) to 4096. It then does not idle for the
+	// way of a message between two calls, but a call sent ahead waits for that very
+	// worker, also when another falls idle; and by its deadline it may have to be
+	// refused there. Worth it for calls of less than some 100 µs.
 	Ahead int
 
 	// Queue is how many calls may wait for a free worker. 0: 64 for each call that
@@ -72,24 +72,26 @@ type Config struct {
 	// it: that is bounded by Worker.CallTimeout. 0: as long as its context allows.
 	QueueTimeout time.Duration
 
-	// MaxCalls is how many calls a worker gets until it is recycled: replaced by a new
-	// process. With 1 that is a promise: no process ever gets a second call, calls
-	// wait for fresh ones (have Spares). Otherwise the replacement is ready first, and until
-	// then the worker goes on. 0: no limit.
+	// MaxCalls is how many calls a worker gets until it is recycled: replaced by a
+	// new process. With 1 that is a promise: no process ever gets a second call,
+	// calls wait for fresh ones (have Spares). Otherwise the replacement is ready
+	// first, and until then the worker goes on. 0: no limit.
 	MaxCalls int
 
-	// MaxAge is how long a worker lives until it is recycled, from 10 ms; it is looked at
-	// ten times in that, and at least each second. 0: no limit.
+	// MaxAge is how long a worker lives until it is recycled, from 10 ms; it is
+	// looked at ten times in that, and at least each second. 0: no limit.
 	MaxAge time.Duration
 
 	// MaxMemory is how many bytes a worker's process may have resident (RSS in
-	// /proc/PID/statm) until it is recycled, from 1 MiB; it is looked at after each call, which
-	// costs some 10 µs, and each second. It must be well above what a fresh worker needs. It is not a
-	// limit that a worker meets within a call: that is child.Config's. 0: no limit.
+	// /proc/PID/statm) until it is recycled, from 1 MiB; it is looked at after each
+	// call, which costs some 10 µs, and each second. It must be well above what a
+	// fresh worker needs. It is not a limit that a worker meets within a call: that
+	// is child.Config's. 0: no limit.
 	MaxMemory int64
 
-	// Jitter is by which share of MaxCalls and MaxAge at most each worker is recycled
-	// earlier, drawn at random, so that not all are recycled together; 0 to 1. 0: 0.1. NoJitter: none.
+	// Jitter is by which share of MaxCalls and MaxAge at most each worker is
+	// recycled earlier, drawn at random, so that not all are recycled together; 0 to
+	// 1. 0: 0.1. NoJitter: none.
 	Jitter float64
 
 	// Worker describes each of the workers. Their names are its Name with a number.
@@ -98,7 +100,8 @@ type Config struct {
 	Worker child.Config
 
 	// Intensity limits how often workers may die before they are ready, or while
-	// they are idle. Zero: twice the Size and at least 5, within 30 s.
+	// they are idle. Zero: twice as often as there may be workers and spares, and at
+	// least 5 times, within 30 s.
 	Intensity strategy.Intensity
 
 	// Backoff delays the restarts of one worker. Zero: at most 2 ms at first, 20 ms
@@ -123,7 +126,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Worker.Wait = or(c.Worker.Wait, 5*time.Second)
 	c.Idle = or(c.Idle, 30*time.Second)
 	c.Jitter = or(c.Jitter, 0.1)
-	c.Intensity = or(c.Intensity, strategy.Intensity{Restarts: max(5, 2*c.Size), Period: 30 * time.Second})
+	c.Intensity = or(c.Intensity, strategy.Intensity{Restarts: max(5, 2*(max(c.Size, c.Max)+c.Spares)), Period: 30 * time.Second})
 	c.Backoff = or(c.Backoff, strategy.Backoff{Initial: 2 * time.Millisecond, Max: 20 * time.Millisecond})
 	return c, c.check()
 }
@@ -169,9 +172,9 @@ func (c Config) check() error {
 }
 
 // worker is the configuration of the worker with this number.
-func (c Config) worker(n int) child.Config {
+func (c Config) worker(n int, setup child.Setup) child.Config {
 	w := c.Worker
-	w.Name = fmt.Sprintf("%s-%d", w.Name, n)
+	w.Name, w.Setup = fmt.Sprintf("%s-%d", w.Name, n), setup
 	w.Ahead = or(c.Ahead, -1)
 	w.Wait = child.NoWait
 	return w

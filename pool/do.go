@@ -10,11 +10,12 @@ import (
 	"github.com/verdigris-go/verdigris/child"
 )
 
-// Do gives a call to a worker, chosen as [Config.Choose] says, see
-// [child.Caller]. When there is no room it waits in the queue: until its context
-// ends, or for [Config.QueueTimeout] and then fails with a [*QueueTimeoutError]; when the queue is
-// full it fails at once with an [*OverloadedError]. A call whose deadline has passed
-// is not sent. A call that a worker had not started when it died goes to another one.
+// Do gives a call to a worker, chosen as [Config.Choose] says, see [child.Caller].
+// When there is no room it waits in the queue: until its context ends, or for
+// [Config.QueueTimeout] and then fails with a [*QueueTimeoutError]; when the queue
+// is full it fails at once with an [*OverloadedError]. A call whose deadline has
+// passed is not sent. A call that a worker had not started when it died goes to
+// another one.
 func (p *Pool) Do(ctx context.Context, req *child.Request) error {
 	if p.fault != nil {
 		settled(req)
@@ -97,7 +98,7 @@ func (p *Pool) place(ctx context.Context, req *child.Request, c *claim, again bo
 		return place{}, p.interrupted(ctx, req, c)
 	}
 	p.mu.Lock()
-	if err := p.refuse(0); err != nil {
+	if err := p.letIn(again); err != nil {
 		p.mu.Unlock()
 		return place{}, err
 	}
@@ -240,6 +241,14 @@ func (p *Pool) lost(at place) {
 			r.wentDown(at.slot, now)
 		}
 	})
+}
+
+// letIn says why a call is not let in; p.mu is held.
+func (p *Pool) letIn(again bool) error {
+	if p.draining && !again {
+		return p.unavailable("it is being drained, and lets calls in again after Resume", 0)
+	}
+	return p.refuse(0)
 }
 
 // refuse says why there can be no worker for a call; p.mu is held.

@@ -14,11 +14,12 @@
 // # Seats, spares, replacements
 //
 // There are Size seats. A worker that is ready sits in one and gets calls, or is a
-// spare and takes the next seat that falls vacant. A worker is replaced when it dies;
-// when it has had [Config.MaxCalls], is as old as [Config.MaxAge] or as large as
-// [Config.MaxMemory]; and when the pool is made smaller ([Pool.Resize]) or was larger than it needs
-// ([Config.Max]). Only a death costs anybody anything: all else is done between two calls,
-// with the replacement ready first, within [Config.Surge] processes more.
+// spare and takes the next seat that falls vacant. A worker is replaced when it
+// dies; when it has had [Config.MaxCalls], is as old as [Config.MaxAge] or as large
+// as [Config.MaxMemory]; and by [Pool.Replace]. It leaves when the pool is made
+// smaller ([Pool.Resize]) or was larger than it needed ([Config.Max]). Only a death
+// costs anybody anything: all else is done between two calls, with the replacement
+// ready first, within [Config.Surge] processes more.
 //
 // # What stops a pool, and what does not
 //
@@ -44,5 +45,6 @@
 // Read next: pool.go for the life of a pool, roster.go for the decisions, with
 // choose.go (which worker takes a call) and arrange.go (which workers there are);
 // do.go for the way of a call, worker.go for what runs in a slot, keep.go for what
-// carries the decisions out; docs/pools.md for which option is for what.
+// carries the decisions out; size.go and replace.go for what is changed at run time;
+// docs/pools.md for which option is for what.
 package pool

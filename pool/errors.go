@@ -34,7 +34,8 @@ func (e *OverloadedError) LogValue() slog.Value {
 
 // QueueTimeoutError says that a call waited in the queue for as long as
 // [Config.QueueTimeout] allows, and no worker had room for it. It matches
-// child.ErrNotStarted, and not context.DeadlineExceeded: the caller's own time is not up.
+// child.ErrNotStarted, and not context.DeadlineExceeded: the caller's own time is
+// not up.
 type QueueTimeoutError struct {
 	Pool     string
 	Limit    time.Duration // Config.QueueTimeout

@@ -28,7 +28,7 @@ func (p *Pool) follow() {
 	}
 	for _, s := range r.orders.start {
 		if s.worker == nil {
-			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n))}
+			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup))}
 		}
 	}
 	if len(r.orders.start)+len(r.orders.stop) > 0 {
@@ -36,6 +36,9 @@ func (p *Pool) follow() {
 		case p.wake <- struct{}{}:
 		default: // the keeper will look anyway
 		}
+	}
+	if p.rollout != nil && r.settled() {
+		p.rollout = nil
 	}
 	if p.changed != nil {
 		close(p.changed)

@@ -82,6 +82,15 @@ var (
 		return new(int), knock(filepath.Join(c.Dir, "door"))
 	}, nil)
 
+	// versions opens to what it is configured with, unless that is bad.
+	versions = child.DefineState("versions", func(_ context.Context, v string) (*string, error) {
+		if v == "bad" {
+			return nil, errors.New("a bad version")
+		}
+		return &v, nil
+	}, nil)
+	version = child.DefineOn(versions, "version", func(v *string, _ context.Context, _ bool) (string, error) { return *v, nil })
+
 	// brokenState never opens; oneHangs hangs in the first process that opens it.
 	brokenState = child.DefineState("broken", func(context.Context, bool) (*int, error) { return nil, errors.New("no luck") }, nil)
 	oneHangs    = child.DefineState("one hangs", func(_ context.Context, dir string) (*int, error) {

@@ -94,7 +94,7 @@ func TestDeadOnArrival(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if s := p.Stats(); s.Replaced > 0 || s.Workers[0].Served > 0 {
+	if s := p.Stats(); s.Replaced > 0 || s.Leaving > 0 || s.Up != 1 || len(s.Workers) != 1 {
 		t.Errorf("%+v", s)
 	}
 }

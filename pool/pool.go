@@ -24,6 +24,9 @@ type Pool struct {
 
 	mu       sync.Mutex
 	roster   *roster
+	setup    child.Setup   // of the workers that are started from now on
+	rollout  *rollout      // the Replace that goes on
+	draining bool          // no more calls are let in
 	ready    func()        // what to call when MinReady workers are up; nil when it has been called
 	dark     bool          // no seat has a worker
 	down     time.Time     // since when
@@ -43,6 +46,7 @@ func New(cfg Config) *Pool {
 	if p.fault != nil {
 		return p
 	}
+	p.setup = p.cfg.Worker.Setup
 	p.roster = newRoster(p.cfg.rules(), p.cfg.Size)
 	p.follow()
 	p.sup, p.fault = tree.New(tree.Spec{
@@ -107,7 +111,8 @@ func (p *Pool) Kill() {
 	}
 }
 
-// StopLimit is the most that an orderly stop may take: the workers stop at the same time.
+// StopLimit is the most that an orderly stop may take: the workers stop at the same
+// time.
 func (p *Pool) StopLimit() time.Duration {
 	if p.sup == nil {
 		return 0

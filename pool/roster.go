@@ -28,6 +28,8 @@ type roster struct {
 	turns   uint64
 	next    int // the seat that RoundRobin tries first
 	paused  bool
+	gen     int    // of the workers that are started now
+	gens    int    // that there have been
 	ended   uint64 // slots that have gone because they were recycled or not needed
 	peak    int    // seats needed at most since this window began
 	window  time.Time
@@ -81,7 +83,8 @@ type slot struct {
 	since  time.Time
 	limits limits
 	worn   bool // this life is to be replaced
-	old    bool // all its lives are: it has another configuration
+	gen    int
+	old    bool // all its lives are: it is not of the generation that is wanted
 	stop   bool // its stop has been ordered
 	worker *worker
 }
@@ -202,10 +205,17 @@ func (r *roster) wear(s *slot, now time.Time) {
 	r.hand(now)
 }
 
-// renew lets all present workers be replaced, one after the other.
+// renew begins a new generation: all present workers are to be replaced.
 func (r *roster) renew(now time.Time) {
+	r.gens++
+	r.revert(r.gens, now)
+}
+
+// revert makes another generation the one that is wanted.
+func (r *roster) revert(gen int, now time.Time) {
+	r.gen = gen
 	for _, s := range r.slots {
-		s.old = true
+		s.old = s.gen != gen
 	}
 	r.arrange()
 	r.hand(now)
@@ -223,6 +233,7 @@ func (r *roster) resize(size, limit int, now time.Time) {
 // pause lets no call get a place until it is told otherwise.
 func (r *roster) pause(on bool, now time.Time) {
 	r.paused = on
+	r.grow()
 	r.hand(now)
 }
 

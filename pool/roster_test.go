@@ -115,7 +115,14 @@ func (g *game) leaves(*rapid.T) {
 func (g *game) comesUp(*rapid.T)  { g.r.cameUp(g.some("up", isStarting), g.now) }
 func (g *game) goesDown(*rapid.T) { g.r.wentDown(g.some("down", isReady), g.now) }
 func (g *game) wears(*rapid.T)    { g.r.wear(g.some("worn", isReady), g.now) }
-func (g *game) renews(*rapid.T)   { g.r.renew(g.now) }
+func (g *game) renews(*rapid.T) {
+	if rapid.Bool().Draw(g.T, "reverts") {
+		g.r.revert(rapid.IntRange(0, g.r.gens).Draw(g.T, "generation"), g.now)
+		return
+	}
+	g.r.renew(g.now)
+}
+
 func (g *game) resizes(*rapid.T) {
 	n := rapid.IntRange(1, 5).Draw(g.T, "size")
 	g.r.resize(n, max(n, g.r.max), g.now)
@@ -595,7 +602,7 @@ func TestElastic(t *testing.T) {
 // Tenants must not meet: also when a call that was given to a worker is sent to
 // its next life.
 func TestOnceIsAPromise(t *testing.T) {
-	r := staff(1, func(r *rules) { r.once, r.limits = true, func() limits { return limits{calls: 1} } })
+	r := staff(1, func(r *rules) { r.once, r.concurrency, r.limits = true, 2, func() limits { return limits{calls: 1} } })
 	at, _ := r.take(&claim{})
 	r.wentDown(at.slot, time.Time{})
 	r.cameUp(at.slot, time.Time{})

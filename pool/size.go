@@ -7,10 +7,11 @@ import (
 )
 
 // Resize changes the number of workers, 1 to 4096 and at most [Config.Max] if that
-// is set, and waits until there are so many: the new ones are ready, those that are not
-// needed have ended their calls and are gone. When ctx ends only the waiting does, and
-// its cause is returned. The size also holds for the next time that the pool is served; one that
-// nobody serves takes it and returns nil. No call fails by it.
+// is set, and waits until there are so many: the new ones are ready, those that are
+// not needed have ended their calls and are gone. When ctx ends only the waiting
+// does, and its cause is returned. The size also holds for the next time that the
+// pool is served; one that nobody serves takes it and returns nil. No call fails by
+// it.
 func (p *Pool) Resize(ctx context.Context, n int) error {
 	if p.fault != nil {
 		return p.fault

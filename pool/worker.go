@@ -26,12 +26,12 @@ type worker struct {
 // The end of a worker that the pool has dismissed is a normal one.
 func (w *worker) ServeReady(ctx context.Context, ready func()) error {
 	ready()
-	ctx, ok := w.begin(ctx)
+	run, ok := w.begin(ctx)
 	if !ok {
 		return nil
 	}
-	err := w.proc.ServeReady(ctx, w.cameUp)
-	if dismissed := w.end(err); dismissed {
+	err := w.proc.ServeReady(run, w.cameUp)
+	if dismissed := w.end(err, ctx.Err() != nil); dismissed {
 		return nil
 	}
 	return verdictOn(err)
@@ -53,10 +53,14 @@ func (w *worker) cameUp() {
 	w.pool.change(func(r *roster, now time.Time) { r.cameUp(w.slot, now) })
 }
 
-func (w *worker) end(err error) (dismissed bool) {
+// end tells the pool how a run has ended. asked says that the whole pool ends.
+func (w *worker) end(err error, asked bool) (dismissed bool) {
 	w.pool.change(func(r *roster, now time.Time) {
 		w.stop()
 		w.stop = nil
+		if !asked {
+			w.pool.turnBack(w.slot, err, now)
+		}
 		if dismissed = w.slot.stage >= leaving; dismissed {
 			r.left(w.slot, now)
 			return
