@@ -57,31 +57,35 @@ func (r *run) limit() {
 	if r.hold.enforced.Memory != LimitCgroup {
 		warnOfOOM(r.cfg.Logger, cgroup.Find().OOMTakesAll())
 	}
-	if r.hold.enforced.Memory == LimitWatch {
-		r.watchMemory()
+	if e := &r.hold.enforced; e.Memory == LimitWatch {
+		if err := r.watchMemory(); err != nil && !r.deadWithin(0) {
+			e.Memory, e.MemoryWhy = Unlimited, err.Error()
+			r.logs.tell(slog.LevelWarn, "the worker's memory is not limited", slog.Any("error", err))
+		}
 	}
 }
 
-// watchMemory bounds the memory of a worker that has no control group for it. What is
-// too fast for the watch meets RLIMIT_DATA.
-func (r *run) watchMemory() {
-	if err := limitData(r.proc.PID(), dataFor(r.cfg.Memory, r.cfg.Concurrency)); err != nil {
-		r.logs.note("RLIMIT_DATA could not be set for the worker", slog.Any("error", err))
+// watchMemory bounds the memory of a worker that has no control group for it.
+// What is too fast for the watch meets RLIMIT_DATA.
+func (r *run) watchMemory() error {
+	pid, c := r.proc.PID(), r.cfg
+	if err := limitData(pid, dataFor(c.Memory, c.Concurrency)); err != nil {
+		return err
 	}
-	if r.cfg.tune.noWatch {
-		return
+	if c.tune.noWatch {
+		return nil
 	}
-	size, err := residentSize(r.proc.PID())
+	size, err := residentSize(pid)
 	if err != nil {
-		r.logs.note("the worker's memory cannot be watched", slog.Any("error", err))
-		return
+		return err
 	}
 	go func() {
 		defer size.Close()
-		watchSize(r.proc.Done(), r.cfg.Memory, size.bytes, func(used int64) {
-			r.kill(order{OutOfMemory, fmt.Sprintf("it used %s, and its Config.Memory is %s", mib(used), mib(r.cfg.Memory))})
+		watchSize(r.proc.Done(), c.Memory, size.bytes, func(used int64) {
+			r.kill(order{OutOfMemory, fmt.Sprintf("it used %s, and its Config.Memory is %s", mib(used), mib(c.Memory))})
 		})
 	}()
+	return nil
 }
 
 // dataFor is an RLIMIT_DATA that a worker with so much memory does not meet before
