@@ -13,7 +13,6 @@
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -111,7 +110,7 @@ func (t target) fuzz(limit time.Duration) result {
 	r.memory = worst(dir)
 	if err != nil {
 		r.crashers = 1 // the go command stops at the first
-		os.Stdout.Write(bytes.TrimLeft(out, "\n"))
+		fmt.Println(strings.TrimSpace(string(out)))
 	}
 	return r
 }

@@ -172,7 +172,7 @@ func (w *workshop) judge(b made) (verdict, time.Duration, string) {
 	case b.bin == "":
 		return skipped, 0, ""
 	}
-	defer os.Remove(b.bin)
+	defer func() { _ = os.Remove(b.bin) }()
 	began := time.Now()
 	out, overdue := w.test(b.bin, b.in(), b.test, b.overlay, limit)
 	v := judge(out, b.test)

@@ -262,6 +262,14 @@ var table = []mutant{
 		old: "		if err != nil {\n			ch.closeOurs()\n		}\n", new: "",
 	},
 	{
+		name: "starts at once", fault: "F62", file: "child/starts.go", test: "TestManyStartsAtOnce",
+		old: "make(chan struct{}, runtime.NumCPU())", new: "make(chan struct{}, 100*runtime.NumCPU())",
+	},
+	{
+		name: "a parent that has gone already", fault: "F25", file: "internal/early/early_linux.go", test: "TestParentGoneBeforeTheStart", pkg: "child",
+		old: "	if hungUp(fdControl) {", new: "	if hungUp(fdControl) && false {",
+	},
+	{
 		name: "depth of workers", fault: "F57", file: "child/starts.go", test: "TestDepthOfWorkers",
 		old: "if early.Depth < maxDepth {", new: "if early.Depth < maxDepth+2 {",
 	},
