@@ -48,8 +48,9 @@ type Config struct {
 
 	// Ahead is how many calls may be on their way to the worker beyond those
 	// that run, so that it never idles between two: 0 means 64, at most 4096;
-	// negative means none. A call sent ahead is lost with ErrNotStarted when the
-	// worker dies before its turn. Further calls wait in the parent.
+	// negative means none. When the worker dies before its turn, a call sent ahead
+	// goes to the next run, or fails with ErrNotStarted, see Wait. Further calls
+	// wait in the parent.
 	Ahead int
 
 	// Env is the worker's environment: "NAME=value" sets a variable, "NAME" passes
@@ -94,7 +95,8 @@ type Config struct {
 	Dump time.Duration
 
 	// Wait is how long a call waits for a worker that is starting or being
-	// restarted (5 s). NoWait: not at all.
+	// restarted, in all (5 s), also if the worker dies before it begins with the
+	// call. NoWait: not at all.
 	Wait time.Duration
 
 	// OnCancel says what a mere cancel of a caller's context does (Finish).

@@ -288,7 +288,7 @@ func TestACrashFailsItsOwnCalls(t *testing.T) { child.EachTransport(t, testACras
 func testACrashFailsItsOwnCalls(t *testing.T) {
 	watch(t)
 	g := newGate(t)
-	w, other := up(t, child.Config{Concurrency: 3, Ahead: 10}), up(t, child.Config{})
+	w, other := up(t, child.Config{Concurrency: 3, Ahead: 10, Wait: child.NoWait}), up(t, child.Config{})
 	running := []<-chan answer[string]{
 		async(named("a"), w, hold, holding{Gate: g, Say: "a"}),
 		async(named("b"), w, hold, holding{Gate: g, Say: "b"}),

@@ -277,7 +277,9 @@ func TestDuplicateAnswers(t *testing.T) {
 // answer is another one's. That it refuses one is fine.
 func TestAnswerToACallThatHasNotBegun(t *testing.T) {
 	watch(t)
-	w := up(t, fake("fake: answers what it has not begun"))
+	cfg := fake("fake: answers what it has not begun")
+	cfg.Wait = child.NoWait
+	w := up(t, cfg)
 	if _, err := double.Call(t.Context(), w, 1); as[*child.RemoteError](t, err).Message != "not today" {
 		t.Error(err)
 	}
@@ -388,7 +390,9 @@ func TestAnswerOfAnotherType(t *testing.T) {
 func TestNotStartedNeedsTheStatusPage(t *testing.T) {
 	watch(t)
 	for role, started := range map[string]bool{"keeps no status page": true, "keeps a status page": false, "lies on the status page": true} {
-		w := up(t, fake("fake: "+role))
+		cfg := fake("fake: " + role)
+		cfg.Wait = child.NoWait
+		w := up(t, cfg)
 		_, err := double.Call(t.Context(), w, 1)
 		if _, crashed := errors.AsType[*child.CrashError](err); crashed != started || errors.Is(err, child.ErrNotStarted) == started {
 			t.Errorf("%s: %v", role, err)

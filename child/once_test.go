@@ -62,7 +62,7 @@ func TestOnceEndsWithItsContext(t *testing.T) {
 func TestConcurrency(t *testing.T) {
 	watch(t)
 	for _, n := range []int{1, 3} {
-		w, g := up(t, child.Config{Concurrency: n}), newGate(t)
+		w, g := up(t, child.Config{Concurrency: n, Wait: child.NoWait}), newGate(t)
 		var calls []<-chan answer[string]
 		for range n + 2 {
 			calls = append(calls, async(context.Background(), w, hold, holding{Gate: g}))

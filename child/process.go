@@ -179,7 +179,9 @@ func (p *Process) Kill() {
 }
 
 // Do sends a call to the worker, see [Caller]. While the worker is starting or
-// being restarted the call waits, at most Config.Wait.
+// being restarted the call waits, at most Config.Wait. A worker that dies before
+// it begins with the call is waited for in the same way, unless Request.Settled is
+// set: then the error, which matches ErrNotStarted, is returned at once.
 func (p *Process) Do(ctx context.Context, req *Request) error {
 	sent, err := p.do(ctx, req)
 	if !sent {
@@ -196,15 +198,35 @@ func (p *Process) do(ctx context.Context, req *Request) (sent bool, err error) {
 		return false, err
 	}
 	var waited time.Duration
+	var lost error // of a run that died before it began the call
 	for {
 		r, err := p.await(ctx, req, &waited)
+		if _, unavailable := errors.AsType[*UnavailableError](err); unavailable && lost != nil {
+			return false, lost
+		}
 		if err != nil {
 			return false, err
 		}
-		if sent, err = r.do(ctx, req); err != errOver {
+		switch sent, err = r.do(ctx, req); {
+		case err == errOver:
+		case p.sendsAgain(req, err):
+			lost = err
+		default:
 			return sent, err
 		}
 	}
+}
+
+// sendsAgain reports whether a call goes to the next run: it was on its way when
+// the worker died, and surely not begun. Who has set Settled stands in front of
+// this worker, and may know a better one.
+func (p *Process) sendsAgain(req *Request, err error) bool {
+	lost, ok := errors.AsType[*NotStartedError](err)
+	if !ok || p.cfg.Wait < 0 || req.Settled != nil {
+		return false
+	}
+	_, crashed := errors.AsType[*CrashError](lost.Reason)
+	return crashed
 }
 
 // await returns the run that is up, waiting for one if need be; waited is how

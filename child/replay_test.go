@@ -127,7 +127,7 @@ func TestWhatIsKept(t *testing.T) {
 	} {
 		dir, g := t.TempDir(), newGate(t)
 		must(t, os.Chmod(dir, 0o700))
-		w := up(t, child.Config{Replay: child.ReplayFiles{Dir: dir}, Concurrency: 2, Stop: child.Stop{Drain: 50 * time.Millisecond}})
+		w := up(t, child.Config{Replay: child.ReplayFiles{Dir: dir}, Concurrency: 2, Wait: child.NoWait, Stop: child.Stop{Drain: 50 * time.Millisecond}})
 		calls := []<-chan answer[string]{async(named("a"), w, hold, holding{Gate: g, Say: "a", Stubborn: true}), async(named("b"), w, hold, holding{Gate: g, Say: "b", Stubborn: true})}
 		w.log.wait(t, "holding a")
 		w.log.wait(t, "holding b")

@@ -283,3 +283,37 @@ func testEverythingAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A worker that dies while nothing runs is nobody's error: calls that meet it go
+// to the next one.
+func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
+	watch(t)
+	p := child.New(child.Config{Wait: limit})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_ = p.Serve(ctx)
+		}
+	}()
+	expect(t, "a worker", func() bool { return p.Stats().Up })
+	var met int
+	for i := range 1000 {
+		run := p.Stats().Run
+		if pid := p.Stats().PID; i%25 == 24 && pid != 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if v, err := double.Call(t.Context(), p, i); v != 2*i || err != nil {
+			t.Fatalf("call %d: %d, %v", i, v, err)
+		}
+		if p.Stats().Run > run {
+			met++
+		}
+	}
+	if met < 30 {
+		t.Errorf("only %d calls met a death", met)
+	}
+	stop()
+	receive(t, "the end of Serve", done)
+}
