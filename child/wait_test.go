@@ -317,3 +317,31 @@ func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
 	stop()
 	receive(t, "the end of Serve", done)
 }
+
+// The replacement dies, too, and the next one: each call is told of its own death,
+// and the call after them is answered.
+func TestDeathsInARow(t *testing.T) {
+	watch(t)
+	p := child.New(child.Config{Wait: limit})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_ = p.Serve(ctx)
+		}
+	}()
+	expect(t, "a worker", func() bool { return p.Stats().Up })
+	for run := range uint64(3) {
+		_, err := perish.Call(t.Context(), p, "SIGKILL")
+		if crash := as[*child.CrashError](t, err); crash.Run != run+1 || crash.Cause != child.Killed {
+			t.Error(err)
+		}
+	}
+	wantDouble(t, p)
+	if s := p.Stats(); s.Run != 4 {
+		t.Errorf("%+v", s)
+	}
+	stop()
+	receive(t, "the end of Serve", done)
+}
