@@ -74,7 +74,9 @@ func TestDeathsAroundTheAnswer(t *testing.T) {
 				t.Run(d.way+" at "+strconv.Itoa(cut), func(t *testing.T) {
 					t.Parallel()
 					w := up(t, child.Config{})
-					out, err := perishPartway.Call(named("a"), w, partway{size, cut, d.way})
+					ctx, cancel := context.WithTimeout(named("a"), limit)
+					defer cancel()
+					out, err := perishPartway.Call(ctx, w, partway{size, cut, d.way})
 					served := as[*child.CrashError](t, w.end())
 					if served.Cause != d.cause || served.Observed.Code != d.code || served.Observed.Signal != d.signal {
 						t.Errorf("Serve: %v, %+v", served, served.Observed)

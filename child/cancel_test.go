@@ -306,7 +306,7 @@ func testCallerLeavesWhileItsInputIsWritten(t *testing.T) {
 	watch(t)
 	w := up(t, child.Config{Grace: 50 * time.Millisecond})
 	freeze(t, w.pid())
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	call := async(ctx, w, echo, make([]byte, 16<<20))
 	if err := receive(t, "the call", call).err; !errors.Is(err, context.DeadlineExceeded) {

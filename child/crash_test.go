@@ -143,7 +143,9 @@ func testEveryDeathIsTold(t *testing.T) {
 				}
 				w := up(t, child.Config{Name: "w"})
 				pid := w.pid()
-				_, err := perish.Call(named("cat.png"), w, d.way)
+				ctx, cancel := context.WithTimeout(named("cat.png"), limit)
+				defer cancel()
+				_, err := perish.Call(ctx, w, d.way)
 				crash := as[*child.CrashError](t, err)
 
 				if crash.Worker != "w" || crash.PID != pid || crash.Run != 1 || crash.Uptime <= 0 || crash.Uptime > limit {
