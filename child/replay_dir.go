@@ -14,10 +14,10 @@ import (
 
 const (
 	replaySuffix = ".replay"
-	partSuffix   = ".part"           // while it is being written
-	partAge      = time.Hour         // then nobody writes it any more
-	replayTime   = "20060102T150405" // how names begin, so that they sort by time
-	maxCallHead  = 300 << 10         // bytes of a call's frame that are not its input: its name, and 32 meta values of 8 KiB
+	partSuffix   = ".part"                     // while it is being written
+	partAge      = time.Hour                   // then nobody writes it any more
+	replayTime   = "20060102T150405.000000000" // how names begin, so that they sort by time
+	maxCallHead  = 300 << 10                   // bytes of a call's frame that are not its input: its name, and 32 meta values of 8 KiB
 )
 
 // open opens the directory, which it makes if need be, and makes sure that nobody
@@ -81,7 +81,7 @@ func (f ReplayFiles) write(c CrashedCall, frame []byte, id string) (file string,
 		return "", err
 	}
 	defer root.Close()
-	name := fmt.Sprintf("%s.%09d-%s-%s%s", c.Time.UTC().Format(replayTime), c.Time.Nanosecond(), fileName(c.Worker), id, replaySuffix)
+	name := fmt.Sprintf("%s-%s-%s%s", stamp(c.Time), fileName(c.Worker), id, replaySuffix)
 	if err := writeNew(root, name+partSuffix, content); err != nil {
 		_ = root.Remove(name + partSuffix)
 		return "", err
@@ -130,7 +130,7 @@ func (f ReplayFiles) prune(root *os.Root, now time.Time) error {
 		switch name := e.Name(); {
 		case strings.HasSuffix(name, replaySuffix):
 			names = append(names, name)
-		case strings.HasSuffix(name, replaySuffix+partSuffix) && name < now.UTC().Add(-partAge).Format(replayTime):
+		case strings.HasSuffix(name, replaySuffix+partSuffix) && name < stamp(now.Add(-partAge)):
 			_ = root.Remove(name)
 		}
 	}
@@ -140,6 +140,11 @@ func (f ReplayFiles) prune(root *os.Root, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// stamp is a time in a file's name.
+func stamp(t time.Time) string {
+	return t.UTC().Format(replayTime) //nolint:forbidigo // for people and for sorting; nothing is timed by it
 }
 
 // fileName is a worker's name as part of a file's.

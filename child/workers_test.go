@@ -126,6 +126,7 @@ var ways = map[string]func(){
 		var all [][]byte
 		for {
 			all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+			runtime.KeepAlive(all)
 		}
 	},
 	"forged report": func() {
