@@ -39,9 +39,8 @@ func testClose(t *testing.T) {
 	if a := receive(t, "the running call", running); a.value != "a" || a.err != nil {
 		t.Error(a)
 	}
-	err := receive(t, "the call behind it", behind).err
-	if !errors.Is(err, child.ErrClosed) || !errors.Is(err, child.ErrNotStarted) {
-		t.Error(err)
+	if a := receive(t, "the call behind it", behind); a.value != 2 && (!errors.Is(a.err, child.ErrClosed) || !errors.Is(a.err, child.ErrNotStarted)) {
+		t.Error(a.err) // the worker may have begun with it before it learned that it is to stop
 	}
 	for range cap(closing) {
 		if err := receive(t, "the end of Close", closing); err != nil {
