@@ -80,7 +80,7 @@ func (r *run) watchMemory() error {
 		return err
 	}
 	go func() {
-		defer size.Close()
+		defer size.close()
 		watchSize(r.proc.Done(), c.Memory, size.bytes, func(used int64) {
 			r.kill(order{OutOfMemory, fmt.Sprintf("it used %s, and its Config.Memory is %s", mib(used), mib(c.Memory))})
 		})

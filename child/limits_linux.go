@@ -40,7 +40,7 @@ func residentSize(pid int) (*resident, error) {
 	return &resident{f}, err
 }
 
-func (r *resident) Close() error { return r.file.Close() }
+func (r *resident) close() { r.file.Close() }
 
 // bytes is what the process has for itself: without files and shared memory.
 // It is 0 when the process is gone.

@@ -12,7 +12,7 @@ type resident struct{}
 
 func residentSize(int) (*resident, error) { return nil, errors.ErrUnsupported }
 
-func (*resident) Close() error { return nil }
+func (*resident) close()       {}
 func (*resident) bytes() int64 { return 0 }
 
 func oomKillsOfSystem() (kills uint64, ok bool) { return 0, false }
