@@ -24,7 +24,8 @@
 // # What does not hold
 //
 //   - A descendant that leaves the process group (setsid, setpgid) survives
-//     the group's death, and that of this program.
+//     the group's death, and that of this program, unless the process was
+//     started in a PID namespace or a control group. Package child sees to it.
 //   - A descriptor that this program has itself inherited, or that C code in
 //     it has opened without O_CLOEXEC, reaches the workers too. Descriptors
 //     opened by Go do not.
