@@ -42,7 +42,7 @@ func endByFaults(report *os.File) {
 		if aborting() {
 			name = "SIGABRT: abort"
 		}
-		fmt.Fprintf(report, "%s\n\non a thread of C code, of which there is no stack\n", name)
+		_, _ = fmt.Fprintf(report, "%s\n\non a thread of C code, of which there is no stack\n", name)
 		os.Exit(exitPanic)
 	}()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,6 +115,8 @@ func init() {
 		os.Stderr.WriteString("init complains\n")
 	case "hang":
 		select {}
+	case "sleep":
+		_ = exec.Command("sleep", "60").Start()
 	case "exit":
 		os.Stderr.WriteString("no init today\n")
 		os.Exit(5)

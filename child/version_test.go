@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,5 +76,39 @@ func TestParentGoneBeforeTheStart(t *testing.T) {
 	ch.closeTheirs()
 	if cmd.ProcessState.ExitCode() != exitOrphan || len(out) > 0 {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// A worker whose parent goes without a word takes its process group along.
+func TestOrphanEndsItsGroup(t *testing.T) {
+	ch, err := openChannels()
+	must(t, err)
+	defer ch.closeOurs()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env, cmd.ExtraFiles = []string{marker + "=1", "CHILD_TEST_INIT=sleep", "PATH=" + os.Getenv("PATH")}, ch.theirs()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // and no signal at the parent's death
+	must(t, cmd.Start())
+	ch.closeTheirs()
+	kill := time.AfterFunc(inTime, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	setup, err := controlFrame(wire.KindSetup, 0, wire.Setup{Version: wire.Version, Limit: 1 << 20, Concurrency: 1})
+	must(t, err)
+	_, err = ch.control[0].Write(setup)
+	must(t, err)
+	r := wire.NewReader(ch.control[0], wire.ControlLimit)
+	for {
+		f, err := r.Next()
+		must(t, err)
+		if f.Kind == wire.KindReady {
+			break
+		}
+	}
+	ch.control[0].Close()
+	_ = cmd.Wait()
+	for deadline := time.Now().Add(inTime); syscall.Kill(-cmd.Process.Pid, 0) == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			t.Fatal("its group lives on")
+		}
 	}
 }
