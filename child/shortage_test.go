@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -125,7 +124,7 @@ func raiseThreads(n int) {
 	for range n {
 		all.Go(func() { _, _ = syscall.Read(fds[0], make([]byte, 1)) })
 	}
-	time.Sleep(100 * time.Millisecond) // for all of them to block
+	settles(func() bool { tasks, _ := os.ReadDir("/proc/self/task"); return len(tasks) > n })
 	syscall.Close(fds[1])
 	all.Wait()
 	syscall.Close(fds[0])
