@@ -300,6 +300,13 @@ func TestThreadsEnd(t *testing.T) {
 		})
 	}
 	starters.Wait()
+	for range 49 { // F24: ten thousand threads in all
+		var locked sync.WaitGroup
+		for range 200 {
+			locked.Go(runtime.LockOSThread)
+		}
+		locked.Wait()
+	}
 	if !eventually(func() bool { return noneOf(ids, threads(t)) }) {
 		t.Fatal("threads of ended goroutines are still there")
 	}
