@@ -37,6 +37,9 @@ func (s *soak) call(n int) {
 	for nth, since := 1, time.Now(); ; nth++ {
 		got := s.attempt(ledger.Attempt{Call: n, Nth: nth}, f, to, rnd)
 		if s.again(f, got, rnd, since) {
+			if nth > 3 && got == ledger.NotStarted {
+				to = s.choose(f, rnd) // this one has too much to do
+			}
 			time.Sleep(time.Duration(min(nth, 20)) * time.Millisecond / 2)
 			continue
 		}
@@ -142,7 +145,8 @@ func withFault(f *fault) string {
 // carry puts the fault into the call.
 func (a *attempt) carry(f *fault) {
 	if f.kind.within > 0 {
-		a.ctx, a.cancel = context.WithTimeout(a.ctx, f.kind.within)
+		within := f.kind.within * time.Duration(min(a.job.Nth, 20)) // it may take that long until it is begun
+		a.ctx, a.cancel = context.WithTimeout(a.ctx, within)
 	}
 	if f.kind.act != nil {
 		a.job.Kind, a.job.Fault = f.kind.name, f.index

@@ -79,7 +79,7 @@ func hangs() []*kind {
 	return []*kind{
 		hang("hang-until-deadline", child.Unknown, func(x *execution) {
 			<-x.ctx.Done()
-			x.err = errors.New(refusal + "out of time")
+			x.err = errors.New("out of time")
 		}),
 		hang("hang-deaf", child.Deadline, func(*execution) { select {} }),
 		hang("hang-busy", child.Deadline, func(*execution) {
@@ -87,7 +87,7 @@ func hangs() []*kind {
 			}
 		}),
 		hang("hang-stopped", child.Deadline, func(*execution) { raise(syscall.SIGSTOP) }),
-		hang("exec-lives-on", child.Deadline, func(*execution) { become("/bin/sleep", "60") }),
+		hang("exec-lives-on", child.Deadline, func(*execution) { become("/bin/sleep", "7200") }),
 	}
 }
 
@@ -102,11 +102,11 @@ func crowds() []*kind {
 			}
 		}},
 		{name: "no-descriptors-worker", act: func(x *execution) { x.err = useUpDescriptors() }},
-		{name: "grandchild", act: func(x *execution) { x.err = leaveBehind("exec sleep 60", false) }},
-		{name: "grandchild-setsid", act: func(x *execution) { x.err = leaveBehind("exec sleep 60", true) }},
+		{name: "grandchild", act: func(x *execution) { x.err = leaveBehind("exec sleep 7200", false) }},
+		{name: "grandchild-setsid", act: func(x *execution) { x.err = leaveBehind("exec sleep 7200", true) }},
 		{name: "grandchild-daemons", act: func(x *execution) { x.err = leaveBehind(daemons, false) }},
 		{name: "grandchild-daemons-setsid", act: func(x *execution) { x.err = leaveBehind(daemons, true) }},
-		{name: "grandchild-and-exit", act: func(x *execution) { x.err = leaveBehind("exec sleep 60", true); os.Exit(1) }},
+		{name: "grandchild-and-exit", act: func(x *execution) { x.err = leaveBehind("exec sleep 7200", true); os.Exit(1) }},
 		{name: "grandchild-and-kill", act: func(x *execution) { x.err = leaveBehind(daemons, true); raise(syscall.SIGKILL) }},
 		{name: "grandchild-many", rare: true, act: func(x *execution) { x.err = leaveBehind(many, true) }},
 	}
@@ -185,7 +185,7 @@ func eat() {
 // breed starts more programs than a worker with a limit may have, and ends.
 func breed() {
 	for range 80 {
-		if leaveBehind("exec sleep 60", true) != nil {
+		if leaveBehind("exec sleep 7200", true) != nil {
 			break
 		}
 	}
@@ -233,10 +233,11 @@ func useUpDescriptors() error {
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
 }
 
-// What grandchildren do. Those of daemons lose their parent at once.
+// What grandchildren do, for longer than a soak takes. Those of daemons lose
+// their parent at once.
 const (
-	daemons = "sleep 60 & (sleep 60 &) & exit 0"
-	many    = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; exit 0"
+	daemons = "sleep 7200 & (sleep 7200 &) & exit 0"
+	many    = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 7200 & done; exit 0"
 )
 
 // leaveBehind starts a program that keeps stdout and stderr, and forgets it; in

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,6 +153,7 @@ func (ls *lanes) single(dir string, cfg child.Config, p profile, n int) tree.Chi
 	cfg.Name, cfg.Concurrency = fmt.Sprint(p.name, "-", n), 1
 	p.set(&cfg)
 	cfg.Setup = workers.With(home{dir, cfg.Name, cfg.Concurrency})
+	cfg.Env = append(slices.Clone(cfg.Env), "SOAK_LANE="+cfg.Name) // tells whose a process is that was left behind
 	w := child.New(cfg)
 	ls.all = append(ls.all, &lane{
 		name: cfg.Name, width: cfg.Concurrency, caller: w, killer: w, memory: cfg.Memory > 0, tasks: cfg.Tasks > 0,

@@ -18,7 +18,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 8, "how many workers take them, at least 2")
 	flag.IntVar(&o.callers, "callers", 64, "how many callers call at once")
 	flag.Uint64Var(&o.seed, "seed", 1, "what the plan of the faults is made from")
-	flag.StringVar(&o.kinds, "kinds", "*", "which kinds of faults, a pattern as for file names")
+	flag.StringVar(&o.kinds, "kinds", "*", "which kinds of faults, patterns as for file names with commas between them")
 	flag.BoolVar(&o.verbose, "v", false, "print every call that is slow")
 	flag.BoolVar(&o.keep, "keep", false, "keep the ledgers, and say where they are")
 	flag.Parse()

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,7 @@ import (
 type options struct {
 	calls, faults, workers, callers int
 	seed                            uint64
-	kinds                           string // a pattern of path.Match; "" for all
+	kinds                           string // patterns of path.Match; "" for all
 	keep, verbose                   bool
 }
 
@@ -73,8 +74,10 @@ func run(o options, stdout, stderr io.Writer) (good bool, err error) {
 		return false, fmt.Errorf("%d workers, %d callers, %d calls: at least 2, 1 and 1 are needed", o.workers, o.callers, o.calls)
 	}
 	kinds := slices.DeleteFunc(allKinds(), func(k *kind) bool {
-		fits, err := path.Match(cmp.Or(o.kinds, "*"), k.name)
-		return err != nil || !fits
+		return !slices.ContainsFunc(strings.Split(cmp.Or(o.kinds, "*"), ","), func(pattern string) bool {
+			fits, err := path.Match(pattern, k.name)
+			return err == nil && fits
+		})
 	})
 	if len(kinds) == 0 {
 		return false, fmt.Errorf("no kind of fault is called %q", o.kinds)

@@ -124,6 +124,9 @@ func (l *life) work(ctx context.Context, j job) (result, error) {
 		}
 		actOf(j.Kind)(x)
 	}
+	if x.err != nil { // what it needs may be another fault's at the moment
+		x.err = fmt.Errorf(refusal+"%w", x.err)
+	}
 	return x.result, x.err
 }
 

@@ -43,7 +43,7 @@ func (g Ground) Leaks(limit time.Duration) (found []string) {
 
 func (g Ground) look() (found []string) {
 	for _, p := range Bearers(g.Nonce) {
-		found = append(found, fmt.Sprintf("process %d: %s", p, commandLine(p)))
+		found = append(found, fmt.Sprintf("process %d: %s, with %s", p, words(p, "cmdline"), words(p, "environ")))
 	}
 	found = append(found, children()...)
 	for what, n := range descriptors() {
@@ -74,8 +74,9 @@ func Bearers(entry string) (pids []int) {
 	return pids
 }
 
-func commandLine(pid int) string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+// words is a file of /proc/PID whose parts end with a NUL.
+func words(pid int, file string) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	return strings.TrimSpace(string(bytes.ReplaceAll(b, []byte{0}, []byte{' '})))
 }
 
