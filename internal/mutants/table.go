@@ -122,8 +122,8 @@ var table = []mutant{
 		new: "	for id, k := range c.open {\n		delete(c.open, id)\n		return k\n	}\n	return nil\n",
 	},
 	{
-		name: "answers of the dead", fault: "F5", file: "child/inlet.go", test: "TestAnswerOfTheDead",
-		old: "in.file.SetReadDeadline(time.Now().Add(limit))", new: "in.file.SetReadDeadline(time.Now())",
+		name: "answers of the dead", fault: "F5", file: "child/run.go", test: "TestAnswerOfTheDead",
+		old: "r.transport.Drain(grace)", new: "r.transport.Close()",
 	},
 	{
 		name: "answers to nobody", fault: "F38 F39", file: "child/do.go", test: "TestDuplicateAnswers",
