@@ -56,9 +56,9 @@ func (r *roster) relieve() {
 		}
 		next := r.fresh()
 		switch {
-		case next != nil:
-			r.retire(s)
-			r.sit(next, st)
+		case next != nil: // its line stays, and need not move twice
+			s.seat, s.stage = nil, leaving
+			st.slot, next.seat = next, st
 		case r.spares == 0 && r.extra() == 0 && r.complete():
 			r.retire(s)
 		}
@@ -118,19 +118,21 @@ func (r *roster) hire() {
 	missing := r.wanted() - r.count(isLiving)
 	allowed := len(r.seats) + r.spares + r.extra() - len(r.slots)
 	for range min(missing, allowed) {
-		s := &slot{n: r.number(), gen: r.gen, limits: limits{calls: unlimited}}
-		r.slots = append(r.slots, s)
+		i := r.gap()
+		s := &slot{n: i + 1, gen: r.gen, limits: limits{calls: unlimited}}
+		r.slots = slices.Insert(r.slots, i, s)
 		r.orders.start = append(r.orders.start, s)
 	}
 }
 
-// number is the lowest that no slot has.
-func (r *roster) number() int {
-	for n := 1; ; n++ {
-		if r.find(func(s *slot) bool { return s.n == n }) == nil {
-			return n
+// gap is where the first number that no slot has belongs among the slots.
+func (r *roster) gap() int {
+	for i, s := range r.slots {
+		if s.n != i+1 {
+			return i
 		}
 	}
+	return len(r.slots)
 }
 
 // dismissIdle has those stopped that are leaving and have no calls left.
@@ -143,9 +145,14 @@ func (r *roster) dismissIdle() {
 	}
 }
 
-// retire takes a slot out of service.
+// retire takes a slot out of service. One whose start has not been carried out
+// yet is just forgotten.
 func (r *roster) retire(s *slot) {
 	r.vacate(s)
+	if slices.Contains(r.orders.start, s) {
+		r.remove(s)
+		return
+	}
 	s.stage = leaving
 }
 

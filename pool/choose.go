@@ -173,10 +173,18 @@ func (r *roster) dequeue(w *waiter) {
 // rehome lets calls with keys go to a seat that has got a worker, if it is the
 // home of their key now.
 func (r *roster) rehome(to *seat) {
+	if r.choose != ByKey {
+		return
+	}
 	var moving []*waiter
-	for _, l := range r.lines() {
-		for _, w := range l.all() {
-			if w.keyed && w.line != &to.line && r.home(w.hash) == to {
+	for _, w := range r.common.all() {
+		if w.keyed { // there was no seat with a worker
+			moving = append(moving, w)
+		}
+	}
+	for _, st := range r.seats {
+		for _, w := range st.line.all() {
+			if mix(w.hash, to.n) > mix(w.hash, st.n) {
 				moving = append(moving, w)
 			}
 		}

@@ -33,7 +33,8 @@ func processes(f func()) (most int) {
 }
 
 // Workers are recycled every few calls. No call fails by it, and none waits:
-// there are as many callers as workers and no queue.
+// there are as many callers as workers and no queue. On a slow machine it takes
+// more calls until enough workers have been replaced.
 func TestNoCallNoticesRecycling(t *testing.T) {
 	const size, calls = 2, 10_000
 	p, _, _ := serve(t, pool.Config{Size: size, MinReady: size, MaxCalls: 5, Queue: pool.NoQueue})
@@ -41,7 +42,7 @@ func TestNoCallNoticesRecycling(t *testing.T) {
 		var wg sync.WaitGroup
 		for range size {
 			wg.Go(func() {
-				for n := range calls / size {
+				for n := 0; n < calls/size || n < 20*calls && p.Stats().Replaced < 10; n++ {
 					if got, err := double.Call(context.Background(), p, n); err != nil || got != 2*n {
 						t.Errorf("call %d: %d, %v", n, got, err)
 						return
@@ -53,7 +54,7 @@ func TestNoCallNoticesRecycling(t *testing.T) {
 	})
 	s := p.Stats()
 	if s.Replaced < 10 {
-		t.Errorf("only %d workers were replaced within %d calls", s.Replaced, calls)
+		t.Errorf("only %d workers were replaced", s.Replaced)
 	}
 	if most > size+1 {
 		t.Errorf("there were %d processes, not at most %d", most, size+1)

@@ -50,20 +50,30 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// Where memory or licences allow no process more, one worker after the other is
-// stopped before its replacement is started; calls wait.
+// Where memory or licences allow no process more, a worker is gone before its
+// replacement is started. A call that comes meanwhile waits.
 func TestReplaceWithoutSurge(t *testing.T) {
-	p, _, _ := serve(t, pool.Config{Size: 1, Surge: pool.NoSurge})
-	before := pids(p)
-	most := processes(func() {
-		busily(t, p, 2, func() {
-			if err := p.Replace(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
+	dir := t.TempDir()
+	d := newDoor(t, filepath.Join(dir, "door"))
+	p, _, _ := serve(t, pool.Config{
+		Size: 1, Surge: pool.NoSurge, Worker: child.Config{Setup: fewOpen.With(few{dir, 1}), Wait: time.Minute},
 	})
-	if after := pids(p); len(after) != 1 || after[0] == before[0] || most > 1 {
-		t.Errorf("worker %v was replaced by %v, there were %d processes", before, after, most)
+	before := pids(p)
+	replaced := make(chan error, 1)
+	go func() { replaced <- p.Replace(context.Background()) }()
+	open := d.visitor(t) // the new one, which takes its time
+	if now := children(); len(now) != 1 || p.Stats().Up != 0 {
+		t.Errorf("processes while the new worker starts: %v", now)
+	}
+	called := make(chan error, 1)
+	go func() { _, err := double.Call(context.Background(), p, 1); called <- err }()
+	until(t, "the call waits", func() bool { return p.Stats().Queued == 1 })
+	open()
+	if err := errors.Join(<-replaced, <-called); err != nil {
+		t.Error(err)
+	}
+	if after := pids(p); len(after) != 1 || after[0] == before[0] {
+		t.Errorf("worker %v was replaced by %v", before, after)
 	}
 }
 

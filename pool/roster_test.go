@@ -214,6 +214,9 @@ func (g *game) checkProcesses() {
 	r.orders.start = nil // they start by themselves; stops are found by their mark
 	r.orders.stop = nil
 	for i, s := range r.slots {
+		if i > 0 && r.slots[i-1].n > s.n {
+			g.Fatal("the slots are not in order")
+		}
 		if slices.ContainsFunc(r.slots[:i], func(o *slot) bool { return o.n == s.n }) {
 			g.Fatalf("two slots have the number %d", s.n)
 		}
@@ -307,6 +310,7 @@ func staff(size int, change func(*rules)) *roster {
 // allUp does what the roster wants until it is content.
 func allUp(r *roster) {
 	for i := 0; i < len(r.slots); i++ {
+		r.takeOrders()
 		switch s := r.slots[i]; {
 		case s.stage == starting:
 			r.cameUp(s, time.Unix(0, 0))
@@ -521,6 +525,7 @@ func TestReplacementIsReadyFirst(t *testing.T) {
 		}
 		r.released(at.slot, time.Time{})
 	}
+	r.takeOrders()
 	next := r.find(isStarting)
 	if next == nil || len(r.slots) != 2 {
 		t.Fatal("no replacement is started")
@@ -549,6 +554,7 @@ func TestNoSurge(t *testing.T) {
 			t.Fatalf("%d of 2 seats taken, %d processes", r.seated, len(r.slots))
 		}
 		r.left(r.find(func(s *slot) bool { return s.stop }), time.Time{})
+		r.takeOrders()
 		r.cameUp(r.find(isStarting), time.Time{})
 	}
 	if !r.settled() {
@@ -622,5 +628,14 @@ func TestAgeIsLookedAt(t *testing.T) {
 	allUp(r)
 	if r.seats[0].slot == old {
 		t.Error("it was not replaced")
+	}
+}
+
+// A start that has been ordered and not carried out is taken back without a process.
+func TestUnstartedIsForgotten(t *testing.T) {
+	r := newRoster(rules{concurrency: 1, max: 3, limits: func() limits { return limits{calls: unlimited} }}, 3)
+	r.resize(1, 1, time.Time{})
+	if o := r.takeOrders(); len(o.start) != 1 || len(o.stop) != 0 || len(r.slots) != 1 {
+		t.Errorf("%d starts, %d stops, %d slots", len(o.start), len(o.stop), len(r.slots))
 	}
 }
