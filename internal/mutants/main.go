@@ -26,10 +26,12 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -66,6 +68,7 @@ func run(only string, verbose bool) (ok bool, err error) {
 		return false, err
 	}
 	defer w.close()
+	go w.closeAtSignal()
 	if err := w.check(chosen); err != nil {
 		return false, err
 	}
@@ -88,6 +91,16 @@ func newWorkshop() (*workshop, error) {
 }
 
 func (w *workshop) close() { _ = os.RemoveAll(w.dir) }
+
+// closeAtSignal cleans up when somebody has had enough.
+func (w *workshop) closeAtSignal() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	<-stop
+	sweep()
+	w.close()
+	os.Exit(130)
+}
 
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
