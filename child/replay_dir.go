@@ -144,7 +144,7 @@ func (f ReplayFiles) prune(root *os.Root, now time.Time) error {
 
 // stamp is a time in a file's name.
 func stamp(t time.Time) string {
-	return t.UTC().Format(replayTime) //nolint:forbidigo // for people and for sorting; nothing is timed by it
+	return t.UTC().Format(replayTime)
 }
 
 // fileName is a worker's name as part of a file's.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid" //nolint:depguard // by tests only
+	"pgregory.net/rapid"
 )
 
 // game plays the roster's surroundings: it makes calls, ends them, and does at
