@@ -24,42 +24,58 @@ type entry struct {
 type eyes struct {
 	strangers map[entry]bool
 	killed    map[entry]bool
+	executing map[entry]bool // those that were being executed in the last look
 	buf       []byte
 }
 
 func newEyes() *eyes {
-	return &eyes{strangers: map[entry]bool{}, killed: map[entry]bool{}, buf: make([]byte, 64<<10)}
+	return &eyes{strangers: map[entry]bool{}, killed: map[entry]bool{}, executing: map[entry]bool{}, buf: make([]byte, 64<<10)}
 }
 
 // look goes once through /proc, kills whom the searches are for, and notes them
-// there. sure is false when a process may have been missed. Only the youngest
-// can be about to fork and go, so the highest numbers come first.
-func (e *eyes) look(searches []*search) (sure bool, err error) {
+// there.
+func (e *eyes) look(searches []*search) (sight, error) {
 	for _, s := range searches {
 		s.found = nil
 	}
 	proc, err := openDir(unix.AT_FDCWD, "/proc")
 	if err != nil {
-		return false, &os.PathError{Op: "open", Path: "/proc", Err: err}
+		return unsure, &os.PathError{Op: "open", Path: "/proc", Err: err}
 	}
 	defer unix.Close(proc)
+	return e.over(proc, searches)
+}
+
+// over looks at every process in the directory proc. Only the youngest can be
+// about to fork and go, so the highest numbers come first.
+//
+// A process shows no environment from when its new memory is set up until that
+// is filled, and on a machine with too much to do that has taken longer than all
+// looks together. So one that was in it in the look before and still is has to
+// be waited for. A new one need not be: it has been forked by one that was seen.
+func (e *eyes) over(proc int, searches []*search) (sight, error) {
 	entries, err := e.list(proc)
 	if err != nil {
-		return false, err
+		return unsure, err
 	}
 	self, _ := os.Readlink("/proc/self")
-	sure = true
+	before, saw := e.executing, sure
+	e.executing = map[entry]bool{}
 	for _, p := range slices.Backward(entries) {
 		if e.strangers[p] || strconv.Itoa(p.pid) == self {
 			continue
 		}
 		seen, err := e.glance(proc, p, searches)
-		if err == unix.EMFILE || err == unix.ENFILE { // others are that process's own
-			return false, os.NewSyscallError("open", err)
+		switch {
+		case err == unix.EMFILE || err == unix.ENFILE: // others are that process's own
+			return unsure, os.NewSyscallError("open", err)
+		case e.executing[p] && before[p]:
+			saw = pending
+		case !seen:
+			saw = max(saw, unsure)
 		}
-		sure = sure && seen
 	}
-	return sure, nil
+	return saw, nil
 }
 
 // list reads the processes' directories.
@@ -124,6 +140,9 @@ func (e *eyes) without(proc int, p entry, searches []*search) (seen bool, err er
 		reap(p.pid, s.parent)
 	case s.zombie, s.kernel:
 		e.strangers[p] = true
+	}
+	if s.executing {
+		e.executing[p] = true
 	}
 	return !s.executing, nil
 }

@@ -105,8 +105,8 @@ func (w *sweeper) sweep() {
 		if searches = append(searches, came...); len(searches) == 0 && w.leave() {
 			return
 		}
-		sure, err := eyes.look(searches)
-		if searches = settle(searches, sure, err); len(searches) > 0 {
+		saw, err := eyes.look(searches)
+		if searches = settle(searches, saw, err); len(searches) > 0 {
 			time.Sleep(pause) // the killed need a moment to die
 		}
 	}
@@ -129,21 +129,31 @@ func (w *sweeper) leave() bool {
 	return !w.running
 }
 
+// sight is what one look is worth when it has found nothing.
+type sight uint8
+
+const (
+	sure    sight = iota // there is nobody
+	unsure               // somebody may have come or gone too fast to be seen
+	pending              // somebody was there who could not be recognised yet
+)
+
 // enough is how many looks on end that have found nothing are taken for an
 // answer on a busy machine, where strangers come and go so fast that no look
 // sees them all.
 const enough = 10
 
-// settle answers the searches that are over, and returns the others. sure says
-// that the look has missed nothing.
-func settle(searches []*search, sure bool, err error) (open []*search) {
+// settle answers the searches that are over, and returns the others.
+func settle(searches []*search, saw sight, err error) (open []*search) {
 	for _, s := range searches {
-		s.clear++
-		if err != nil || len(s.found) > 0 {
+		switch {
+		case err != nil || len(s.found) > 0:
 			s.clear = 0
+		case saw != pending:
+			s.clear++
 		}
 		switch {
-		case s.clear > 0 && (sure || s.clear >= enough):
+		case s.clear > 0 && (saw == sure || saw == unsure && s.clear >= enough):
 			s.done <- nil
 		case errors.Is(err, errors.ErrUnsupported):
 			s.done <- err

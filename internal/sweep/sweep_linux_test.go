@@ -222,7 +222,7 @@ func TestConcurrentSweeps(t *testing.T) {
 // What cannot be killed in time is named.
 func TestLeft(t *testing.T) {
 	s := &search{mark: "m", done: make(chan error, 1), found: []int{7}, failed: unix.EPERM}
-	if open := settle([]*search{s}, true, nil); len(open) != 0 {
+	if open := settle([]*search{s}, sure, nil); len(open) != 0 {
 		t.Error("it goes on")
 	}
 	var left *LeftError
@@ -235,12 +235,39 @@ func TestLeft(t *testing.T) {
 func TestUnsureLooks(t *testing.T) {
 	s := &search{mark: "m", deadline: time.Now().Add(time.Hour), done: make(chan error, 1)}
 	for range enough - 1 {
-		if len(settle([]*search{s}, false, nil)) != 1 {
+		if len(settle([]*search{s}, unsure, nil)) != 1 {
 			t.Fatal("settled too early")
 		}
 	}
-	if len(settle([]*search{s}, false, nil)) != 0 || <-s.done != nil {
+	if len(settle([]*search{s}, unsure, nil)) != 0 || <-s.done != nil {
 		t.Error("it never ends")
+	}
+}
+
+// A process that is being executed hides its mark. However often it is looked at
+// meanwhile, nobody says that there is nobody.
+func TestProcessThatIsBeingExecuted(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) { must(t, os.WriteFile(filepath.Join(dir, "77", name), []byte(text), 0o600)) }
+	must(t, os.Mkdir(filepath.Join(dir, "77"), 0o700))
+	put("environ", "")
+	put("stat", "77 (sh) R 1"+strings.Repeat(" 0", 60))
+	eyes, s := newEyes(), &search{mark: "m", deadline: time.Now().Add(time.Hour), done: make(chan error, 1)}
+	look := func() (sight, bool) {
+		proc, err := openDir(unix.AT_FDCWD, dir)
+		must(t, err)
+		defer unix.Close(proc)
+		saw, err := eyes.over(proc, []*search{s})
+		return saw, len(settle([]*search{s}, saw, err)) == 0
+	}
+	for n := range 3 * enough {
+		if saw, settled := look(); settled || n > 0 && saw != pending {
+			t.Fatalf("look %d: %v, settled: %v", n, saw, settled)
+		}
+	}
+	put("environ", "A=b\x00")
+	if saw, settled := look(); saw != sure || !settled || <-s.done != nil {
+		t.Errorf("it is a stranger: %v, settled: %v", saw, settled)
 	}
 }
 

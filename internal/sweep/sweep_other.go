@@ -14,6 +14,6 @@ type (
 
 func newEyes() *eyes { return &eyes{} }
 
-func (*eyes) look([]*search) (sure bool, err error) {
-	return false, fmt.Errorf("sweep: it needs Linux: %w", errors.ErrUnsupported)
+func (*eyes) look([]*search) (sight, error) {
+	return unsure, fmt.Errorf("sweep: it needs Linux: %w", errors.ErrUnsupported)
 }
