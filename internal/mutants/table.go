@@ -219,7 +219,11 @@ var table = []mutant{
 	},
 	{
 		name: "one look is not enough", fault: "F21", file: "internal/sweep/sweep.go", test: "TestForkLoop",
-		old: "case s.clear > 0 && (sure || s.clear >= enough):", new: "case err == nil:",
+		old: "case s.clear > 0 && (saw == sure || saw == unsure && s.clear >= enough):", new: "case err == nil:",
+	},
+	{
+		name: "a process that is being executed", fault: "F21", file: "internal/sweep/look_linux.go", test: "TestProcessThatIsBeingExecuted",
+		old: "case e.executing[p] && before[p]:", new: "case false:",
 	},
 	{
 		name: "kill of the control group", fault: "F19 F20 F21", file: "internal/cgroup/group_linux.go", test: "TestNothingSurvivesAWorker", pkg: "child",
