@@ -223,7 +223,7 @@ var table = []mutant{
 	},
 	{
 		name: "a process that is being executed", fault: "F21", file: "internal/sweep/look_linux.go", test: "TestProcessThatIsBeingExecuted",
-		old: "case e.executing[p] && before[p]:", new: "case false:",
+		old: "case e.executing[p] && before[p]:", new: "case e.executing[p] && before[p] && false:",
 	},
 	{
 		name: "kill of the control group", fault: "F19 F20 F21", file: "internal/cgroup/group_linux.go", test: "TestNothingSurvivesAWorker", pkg: "child",
