@@ -218,7 +218,7 @@ var table = []mutant{
 		old: "swept = sweep.Kill(h.mark, sweepLimit)", new: "swept = nil",
 	},
 	{
-		name: "one look is not enough", fault: "F21", file: "internal/sweep/sweep.go", test: "TestForkLoop",
+		name: "one look is not enough", fault: "F21", file: "internal/sweep/sweep.go", test: "TestUnsureLooks",
 		old: "case s.clear > 0 && (saw == sure || saw == unsure && s.clear >= enough):", new: "case err == nil:",
 	},
 	{
