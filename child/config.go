@@ -89,9 +89,10 @@ type Config struct {
 	// Dump is how long a worker that is to be killed with the cause Deadline or
 	// Hung may take to show what it was doing (0: no time, it is killed at once).
 	// It gets SIGQUIT, on which a Go program prints the stacks of its goroutines and
-	// ends; they become the Trace of the CrashError. A function that runs in Go on
-	// a thread of its own (Concurrency above 1) shows its stack only with
-	// GOTRACEBACK=crash in Env, see package runtime. A stopped process shows nothing.
+	// ends; they become the Trace of the CrashError. Of functions that run in Go on
+	// threads of their own (Concurrency above 1) it knows no stack while they run;
+	// GOTRACEBACK=crash in Env makes it try, see package runtime. A stopped process
+	// shows nothing.
 	Dump time.Duration
 
 	// Wait is how long a call waits for a worker that is starting or being

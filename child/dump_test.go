@@ -25,21 +25,19 @@ func TestDump(t *testing.T) {
 		for _, test := range []struct {
 			name        string
 			way         string // of being busy
-			env         []string
 			concurrency int
 			shows       string // the function that hangs, in the trace
 			in          string // the same in the error, for people
 		}{
-			{"Go loop", "Go", nil, 1, "spinInGo", "child_test.spinInGo (heartbeat_test.go:"},
-			{"Go loop on another thread", "Go", []string{"GOTRACEBACK=crash"}, 2, "spinInGo", "child_test.spinInGo (heartbeat_test.go:"},
-			{"C loop", "C", nil, 1, "ccrash.Spin", inC},
-			{"C loop on another thread", "C", nil, 2, "ccrash.Spin", inC},
-			{"a wait without end", "nothing", nil, 2, "[select (no cases)]:", "child_test.init.func"},
+			{"Go loop", "Go", 1, "spinInGo", "child_test.spinInGo (heartbeat_test.go:"},
+			{"C loop", "C", 1, "ccrash.Spin", inC},
+			{"C loop on another thread", "C", 2, "ccrash.Spin", inC},
+			{"a wait without end", "nothing", 2, "[select (no cases)]:", "child_test.init.func"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
 				w := up(t, child.Config{
-					Name: "w", Env: test.env, Concurrency: test.concurrency,
+					Name: "w", Concurrency: test.concurrency,
 					CallTimeout: 200 * time.Millisecond, Grace: time.Millisecond, Dump: limit,
 				})
 				_, err := busy.Call(named("a"), w, test.way)

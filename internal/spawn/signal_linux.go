@@ -18,6 +18,16 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return p.send(sig, 0)
 }
 
+// SignalFirst sends a signal to the process's first thread, before Linux 6.9 to
+// any of its threads. What its handler says is then about that thread.
+func (p *Process) SignalFirst(sig syscall.Signal) error {
+	err := p.send(sig, unix.PIDFD_SIGNAL_THREAD)
+	if err == unix.EINVAL {
+		err = p.send(sig, 0)
+	}
+	return err
+}
+
 // SignalGroup sends a signal to the process and all descendants that have
 // stayed in its process group. After its death it returns os.ErrProcessDone.
 func (p *Process) SignalGroup(sig syscall.Signal) error {
