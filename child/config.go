@@ -235,7 +235,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.Default()
 	}
 	if faults != nil {
-		return c, fmt.Errorf("child: Config of %q: %s", c.Name, strings.Join(faults, "; "))
+		return c, &ConfigError{Worker: c.Name, Faults: faults}
 	}
 	return c, nil
 }

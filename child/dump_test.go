@@ -50,7 +50,7 @@ func TestDump(t *testing.T) {
 					t.Errorf("%v\n%s", err, crash.Reported.Trace)
 				}
 				if !strings.Contains(err.Error(), "was killed because the deadline of a call had passed: busy [a], in "+test.in) {
-					t.Error(err)
+					t.Errorf("%v\n%s", err, crash.Reported.Trace)
 				}
 			})
 		}

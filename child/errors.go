@@ -148,6 +148,19 @@ func tailLines(s string, n int) string {
 	return s[at+1:]
 }
 
+// ConfigError says what is wrong with a Config. It matches ErrNotStarted.
+type ConfigError struct {
+	Worker string   // Config.Name
+	Faults []string // at least one
+}
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("child: Config of %q: %s", e.Worker, strings.Join(e.Faults, "; "))
+}
+
+// Is matches ErrNotStarted.
+func (e *ConfigError) Is(target error) bool { return target == ErrNotStarted }
+
 // RemoteError says that the function ran and returned an error. Its text is the
 // error's; of its identity, what RegisterError has named: errors.Is works for those.
 type RemoteError struct {
@@ -215,6 +228,12 @@ func (e *InterruptedError) Unwrap() []error {
 		return []error{e.Err}
 	}
 	return []error{e.Err, e.ended}
+}
+
+// LogValue carries every fact.
+func (e *InterruptedError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),
+		slog.String("func", e.Func), slog.Bool("started", e.Started))
 }
 
 // Is matches ErrNotStarted when the call had surely not been started.

@@ -164,9 +164,7 @@ func (e Exit) attrs() attrs {
 	} else {
 		a.stack(r.Stack, r.Trace)
 	}
-	if e.wordsMatter() {
-		a.str("stderr", tailLines(r.words(), logLines))
-	}
+	a.str("stderr", tailLines(r.words(), logLines))
 	return a
 }
 
@@ -183,7 +181,7 @@ func (r Reported) words() string {
 		return r.Stderr
 	}
 	before, _, _ := strings.Cut("\n"+r.Stderr, "\n"+firstLine(r.Trace)+"\n")
-	return before
+	return strings.TrimPrefix(before, "\n")
 }
 
 // tellsStatus reports whether String says what the kernel says.

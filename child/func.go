@@ -70,7 +70,7 @@ func define[In, Out any](name, state string, fn func(context.Context, any, In) (
 //   - an error that matches [ErrNotStarted]: the function has not run, the call may be sent again;
 //   - [*InterruptedError]: ctx ended, or CallTimeout passed, before the answer came;
 //   - [*UnavailableError]: there is no worker, and none came in time;
-//   - [*StateError], [*UnknownFunctionError], a codec error: the call is wrong, nothing was sent.
+//   - [*StateError], [*UnknownFunctionError], [*ConfigError], a codec error: the call or its worker is wrong, nothing was sent.
 func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 	var out Out
 	if f.function == nil {

@@ -16,7 +16,7 @@ import (
 type Frame struct {
 	Func string // with its package's path: "example.com/img.(*Decoder).Decode"
 	File string // as the compiler saw it
-	Line int
+	Line int    // 0 where the compiler knows none: code of its own, which it prints as line -2
 }
 
 // String is short: "img.(*Decoder).Decode (decode.go:42)".
@@ -169,10 +169,10 @@ func frameOf(name, place string) (f Frame, ok bool) {
 	place, _, _ = strings.Cut(place, " +0x")
 	colon := strings.LastIndexByte(place, ':')
 	line, err := strconv.Atoi(place[colon+1:])
-	if colon < 0 || err != nil || line < 0 {
+	if colon < 0 || err != nil {
 		return f, false
 	}
-	f = Frame{Func: name[:end], File: place[:colon], Line: line}
+	f = Frame{Func: name[:end], File: place[:colon], Line: max(line, 0)}
 	if _, c, isC := strings.Cut(f.Func, "._Cfunc_"); isC {
 		f = Frame{Func: "C." + c}
 	}

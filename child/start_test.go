@@ -154,6 +154,9 @@ func TestBadConfig(t *testing.T) {
 				t.Errorf("%v does not tell %s", err, fault)
 			}
 		}
+		if !errors.Is(err, child.ErrNotStarted) {
+			t.Errorf("%v is not known to have started nothing", err)
+		}
 		if strings.Contains(err.Error(), "GOOD") || strings.Contains(err.Error(), "\n") {
 			t.Error(err)
 		}

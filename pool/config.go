@@ -166,7 +166,7 @@ func (c Config) check() error {
 	fault(!c.Intensity.Valid(), "Intensity %+v has a negative number", c.Intensity)
 	fault(!c.Backoff.Valid(), "Backoff %+v has a negative number, or Max below Initial", c.Backoff)
 	if faults != nil {
-		return fmt.Errorf("pool: Config of %q: %w", c.Name, errors.Join(faults...))
+		return &configError{c.Name, errors.Join(faults...)}
 	}
 	return nil
 }
@@ -221,3 +221,13 @@ func (c Config) tick() time.Duration {
 	}
 	return min(max(every, shortest/10), time.Second)
 }
+
+// configError says what is wrong with a Config, so that no call can begin.
+type configError struct {
+	name string
+	err  error
+}
+
+func (e *configError) Error() string        { return fmt.Sprintf("pool: Config of %q: %v", e.name, e.err) }
+func (e *configError) Unwrap() error        { return e.err }
+func (e *configError) Is(target error) bool { return target == child.ErrNotStarted }

@@ -55,7 +55,7 @@ func (b *books) tabulate(v *Verdict) {
 		return cmp.Or(cmp.Compare(min(1, len(y.Kind)), min(1, len(x.Kind))), strings.Compare(x.Kind, y.Kind))
 	})
 	for _, r := range v.Rows {
-		if r.Happened < r.Planned {
+		if 10*r.Happened < 9*r.Planned { // the last ones of a run may find nothing left to hit
 			v.Missing = append(v.Missing, fmt.Sprintf("%s (%d of %d)", r.Kind, r.Happened, r.Planned))
 		}
 	}

@@ -16,7 +16,7 @@ type Verdict struct {
 	Planned    int // faults
 	Faults     int // faults that have happened
 	Faulty     []string
-	Missing    []string // kinds of faults that were planned, of which not all have happened
+	Missing    []string // kinds of faults of which less than nine tenths of those planned have happened
 	Rows       []Row    // the table of faults
 }
 
