@@ -178,7 +178,8 @@ func report(err error, to *lane, f *fault) ledger.Line {
 	if crash, ok := errors.AsType[*child.CrashError](err); ok && !errors.Is(err, child.ErrNotStarted) {
 		return ledger.Line{
 			Outcome: ledger.Crash, Cause: causeWord(crash.Exit.Cause), PID: crash.PID, Width: to.width,
-			Worker: fmt.Sprintf("%s/%d", strings.ReplaceAll(crash.Worker, " ", "_"), crash.Run),
+			// A pool numbers the runs of a new worker from 1 again, and the kernel gives numbers of processes anew.
+			Worker: fmt.Sprintf("%s/%d/%v", crash.Worker, crash.Run, crash.Uptime),
 		}
 	}
 	return ledger.Line{Outcome: outcomeOf(err, f)}

@@ -164,7 +164,7 @@ func (b *books) parent(l ledger.Line) {
 }
 
 func (b *books) death(l ledger.Line) {
-	life := fmt.Sprintf("%s (pid %d)", l.Worker, l.PID) // a pool may number the lives of a new worker from 1 again
+	life := fmt.Sprintf("%s (pid %d)", l.Worker, l.PID)
 	d := b.deaths[life]
 	if d == nil {
 		d = &crashes{width: l.Width}

@@ -45,7 +45,7 @@ type Line struct {
 	Token   Token   // sent, begin: what goes in. got: what came out
 	Outcome Outcome // got, end
 	Cause   string  // got, after a crash: why, one word
-	Worker  string  // run: the worker's name. got, after a crash: its name and the number of its run
+	Worker  string  // run: the worker's name. got, after a crash: what tells this life of it from all others
 	PID     int     // run, and got after a crash
 	Width   int     // run, and got after a crash: how many calls the worker runs at once
 	Fault   int     // fault: its index; Attempt.Call carries it
