@@ -85,9 +85,12 @@ func (r *run) start(ctx context.Context, timeout <-chan time.Time, started func(
 	return bystander, &StartError{Worker: r.cfg.Name, Step: step, Err: err, Stderr: crash.Reported.Stderr}
 }
 
-// lastWord is why a worker died before it was ready: what it said itself, even
-// if that was read after its death had been seen.
+// lastWord is why a worker died before it was ready, and at which step: what it
+// said itself, even if that was read after its death had been seen.
 func (r *run) lastWord(step string, crash *CrashError) (string, error) {
+	if len(r.control.hello) > 0 {
+		step = "open"
+	}
 	select {
 	case err := <-r.control.ready:
 		if err != nil {

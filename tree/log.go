@@ -71,6 +71,9 @@ var judgements = map[EventKind]judgement{
 	EventEnded:        {slog.LevelInfo, "supervisor ended"},
 }
 
+// noticed is from when on a delay is worth a record that an operator sees.
+const noticed = time.Second
+
 // judge returns how an event is logged, which depends also on its cause.
 func judge(e Event) (slog.Level, string) {
 	j := judgements[e.Kind]
@@ -78,6 +81,14 @@ func judge(e Event) (slog.Level, string) {
 	case EventStarted:
 		if e.Run > 1 {
 			return slog.LevelWarn, "child restarted"
+		}
+	case EventStartFailed:
+		if errors.Is(e.Err, ErrShutdown) {
+			return slog.LevelInfo, "child's start was broken off"
+		}
+	case EventRestarting:
+		if e.Delay < noticed { // its restart is told in a moment
+			return slog.LevelDebug, j.message
 		}
 	case EventExited:
 		if !orderly(e.Err) {

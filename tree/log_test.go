@@ -170,7 +170,12 @@ func TestLogEvents(t *testing.T) {
 		{
 			"restarting at once",
 			tree.Event{Kind: tree.EventRestarting, Attempt: 1},
-			`WARN msg="child waits for its restart" path=root/a run=2 attempt=1 delay=0s`,
+			`DEBUG msg="child waits for its restart" path=root/a run=2 attempt=1 delay=0s`,
+		},
+		{
+			"a start broken off by a stop",
+			tree.Event{Kind: tree.EventStartFailed, Err: fmt.Errorf("spawn: %w", tree.ErrShutdown), Took: time.Second},
+			`INFO msg="child's start was broken off" path=root/a run=2 took=1s cause="spawn: ` + tree.ErrShutdown.Error() + `"`,
 		},
 		{
 			"stopping",
