@@ -355,7 +355,7 @@ func (r *run) kill(o order) {
 	if first {
 		defer close(r.doomed)
 	}
-	if first && r.dumps(o) && r.proc.SignalFirst(syscall.SIGQUIT) == nil {
+	if first && r.dumps(o) && r.proc.Signal(syscall.SIGQUIT) == nil {
 		time.AfterFunc(r.cfg.Dump, r.slay)
 		return
 	}

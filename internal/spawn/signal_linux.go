@@ -12,15 +12,11 @@ import (
 // process leads. It is a variable so that a test can play an older kernel.
 var toGroup = unix.PIDFD_SIGNAL_PROCESS_GROUP
 
-// Signal sends a signal to the process alone. After its death it returns
-// os.ErrProcessDone, or nil as long as the dead process has not been reaped.
+// Signal sends a signal to the process alone: to its first thread, so that what a
+// handler says is about that one, or before Linux 6.9 to any of its threads. After
+// its death it returns os.ErrProcessDone, or nil as long as the dead process has
+// not been reaped.
 func (p *Process) Signal(sig syscall.Signal) error {
-	return p.send(sig, 0)
-}
-
-// SignalFirst sends a signal to the process's first thread, before Linux 6.9 to
-// any of its threads. What its handler says is then about that thread.
-func (p *Process) SignalFirst(sig syscall.Signal) error {
 	err := p.send(sig, unix.PIDFD_SIGNAL_THREAD)
 	if err == unix.EINVAL {
 		err = p.send(sig, 0)

@@ -25,9 +25,6 @@ func (*Process) PID() int { return 0 }
 // Signal returns ErrUnsupported.
 func (*Process) Signal(syscall.Signal) error { return ErrUnsupported }
 
-// SignalFirst returns ErrUnsupported.
-func (*Process) SignalFirst(syscall.Signal) error { return ErrUnsupported }
-
 // SignalGroup returns ErrUnsupported.
 func (*Process) SignalGroup(syscall.Signal) error { return ErrUnsupported }
 
