@@ -284,12 +284,9 @@ func testEverythingAtOnce(t *testing.T) {
 	}
 }
 
-// A worker that dies while nothing runs is nobody's error: calls that meet it go
-// to the next one.
-func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
-	watch(t)
-	p := child.New(child.Config{Wait: limit})
-	ctx, stop := context.WithCancel(t.Context())
+// serveAgain serves a worker whenever it has ended, until it is told to stop.
+func serveAgain(t *testing.T, p *child.Process) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -297,6 +294,18 @@ func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
 			_ = p.Serve(ctx)
 		}
 	}()
+	return func() {
+		cancel()
+		receive(t, "the end of Serve", done)
+	}
+}
+
+// A worker that dies while nothing runs is nobody's error: calls that meet it go
+// to the next one.
+func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
+	watch(t)
+	p := child.New(child.Config{Wait: limit})
+	stop := serveAgain(t, p)
 	expect(t, "a worker", func() bool { return p.Stats().Up })
 	var met int
 	for i := range 1000 {
@@ -315,7 +324,6 @@ func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
 		t.Errorf("only %d calls met a death", met)
 	}
 	stop()
-	receive(t, "the end of Serve", done)
 }
 
 // The replacement dies, too, and the next one: each call is told of its own death,
@@ -323,14 +331,7 @@ func TestDeathsOfIdleWorkersAreNotSeen(t *testing.T) {
 func TestDeathsInARow(t *testing.T) {
 	watch(t)
 	p := child.New(child.Config{Wait: limit})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			_ = p.Serve(ctx)
-		}
-	}()
+	stop := serveAgain(t, p)
 	expect(t, "a worker", func() bool { return p.Stats().Up })
 	for run := range uint64(3) {
 		_, err := perish.Call(t.Context(), p, "SIGKILL")
@@ -343,5 +344,4 @@ func TestDeathsInARow(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	stop()
-	receive(t, "the end of Serve", done)
 }
