@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
 	"github.com/verdigris-go/verdigris/wire"
 )
 

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
 )
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

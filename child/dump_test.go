@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
 )
 
 // A worker that is killed for taking too long shows first what it was doing,

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
 )
 
 // busy never returns, in the way it is told.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
 )
 
 // isolated is a worker in a PID namespace of its own.

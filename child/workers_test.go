@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/child/internal/ccrash"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
 )
 
 // What the workers of the tests can do.

@@ -7,15 +7,6 @@ package main
 #include <stdlib.h>
 #include <string.h>
 
-// An address above page zero: Go makes a panic, not a crash, of the others.
-static void writeTo(unsigned long address) { *(volatile int *)address = 1; }
-
-static int deeperC(volatile int n) {
-	volatile char room[4096];
-	room[0] = (char)n;
-	return n < 0 ? 0 : deeperC(n + 1) + room[0];
-}
-
 // What it may free twice is up to the allocator, and glibc notices.
 static void freeTwice(void *volatile p) { free(p); free(p); abort(); }
 
@@ -28,8 +19,6 @@ static void writeBehind(void) {
 	abort();
 }
 
-static void spinC(void) { for (volatile unsigned long i = 0;; i++) {} }
-
 static void lockTwice(void) {
 	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 	pthread_mutex_lock(&m);
@@ -38,7 +27,10 @@ static void lockTwice(void) {
 */
 import "C"
 
-import "github.com/verdigris-go/verdigris/child"
+import (
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
+)
 
 // inC are the faults of C code.
 func inC() []*kind {
@@ -46,13 +38,13 @@ func inC() []*kind {
 		return &kind{name: name, rare: true, within: patience, cause: child.Deadline, act: func(*execution) { way() }}
 	}
 	return []*kind{
-		dies("c-segfault", child.Segfault, func() { C.writeTo(0xdead000) }),
-		dies("c-abort", child.Aborted, func() { C.abort() }),
-		dies("c-stack-overflow", child.Segfault, func() { C.deeperC(0) }),
+		dies("c-segfault", child.Segfault, ccrash.Segfault),
+		dies("c-abort", child.Aborted, ccrash.Abort),
+		dies("c-stack-overflow", child.Segfault, ccrash.Overflow),
 		dies("c-double-free", child.Aborted, func() { C.freeTwice(C.malloc(40)) }),
 		dies("c-heap-overflow", child.Aborted, func() { C.writeBehind() }),
 		dies("c-exit", child.Exited, func() { C.exit(0) }),
-		hang("c-busy-loop", func() { C.spinC() }),
+		hang("c-busy-loop", ccrash.Spin),
 		hang("c-deadlock", func() { C.lockTwice() }),
 	}
 }
