@@ -133,7 +133,7 @@ func TestKillProcessByProcess(t *testing.T) {
 		g := newGroup(t, h, Limits{})
 		out := born(t, g, exec.Command("sh", "-c", "for i in 1 2 3 4; do for j in 1 2 3 4 5 6; do "+script+" & done; done; echo; sleep 60"))
 		out.Scan()
-		must(t, killEach(g.parts[0].dir))
+		must(t, killFrozen(g.parts[0].dir))
 		if !g.Empty(time.Second) {
 			t.Fatal("it is not empty")
 		}

@@ -25,9 +25,17 @@ func killAll(dir string, version Version) error {
 		if _, gone := os.Stat(dir); gone != nil {
 			return nil
 		}
-		_ = write(dir+"/cgroup.freeze", "1") // since 5.2; without it, the loop has to be faster than a fork
-		defer func() { _ = write(dir+"/cgroup.freeze", "0") }()
+		return killFrozen(dir)
 	}
+	return killEach(dir)
+}
+
+// killFrozen kills the processes one by one while they stand still, so that none
+// forks faster than it is killed. The kernel freezes groups of v2 since Linux 5.2;
+// an older one leaves it to the loop to be the faster.
+func killFrozen(dir string) error {
+	_ = write(dir+"/cgroup.freeze", "1")
+	defer func() { _ = write(dir+"/cgroup.freeze", "0") }()
 	return killEach(dir)
 }
 
