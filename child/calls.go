@@ -31,7 +31,7 @@ type call struct {
 	id      uint64
 	info    CallInfo
 	sent    []byte        // a copy of the frame, if Config.Replay wants it
-	settled func()        // may be nil
+	settled func(error)   // may be nil
 	left    atomic.Bool   // its caller has gone
 	done    chan struct{} // closed when settled; body and err are final then
 	body    *[]byte       // the encoded answer, from buffers
@@ -98,7 +98,7 @@ func (c *calls) settle(k *call, err error) {
 	k.err = err
 	c.leave()
 	if k.settled != nil {
-		k.settled()
+		k.settled(err)
 	}
 	close(k.done)
 }

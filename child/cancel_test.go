@@ -86,7 +86,7 @@ type settling struct {
 }
 
 func (s settling) Do(ctx context.Context, req *child.Request) error {
-	req.Settled = func() { close(s.settled) }
+	req.Settled = func(error) { close(s.settled) }
 	return s.Caller.Do(ctx, req)
 }
 

@@ -212,7 +212,7 @@ type settledBy struct {
 }
 
 func (s settledBy) Do(ctx context.Context, req *child.Request) error {
-	req.Settled = s.then
+	req.Settled = func(error) { s.then() }
 	return s.Caller.Do(ctx, req)
 }
 

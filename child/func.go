@@ -112,8 +112,10 @@ type Caller interface {
 type Request struct {
 	// Settled, if set, is called once when the call takes no worker's time any
 	// more: before Do returns, or later, when the caller has left and the function
-	// runs on. It is called from any goroutine and must not block.
-	Settled func()
+	// runs on. end is how that came about: nil or a *RemoteError when the worker has
+	// answered, a *CrashError when it died with it, else why it was never begun. It
+	// is called from any goroutine and must not block.
+	Settled func(end error)
 
 	fn     *function
 	append func(dst []byte) ([]byte, error)
@@ -121,9 +123,9 @@ type Request struct {
 }
 
 // settle tells who asked that the call takes no worker's time any more.
-func (r *Request) settle() {
+func (r *Request) settle(end error) {
 	if r.Settled != nil {
-		r.Settled()
+		r.Settled(end)
 	}
 }
 

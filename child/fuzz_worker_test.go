@@ -152,7 +152,7 @@ func (h *hostileWorker) call(leaves bool) {
 	ctx, left := context.WithCancel(context.Background())
 	k := &openCall{left: left, canceled: leaves, done: make(chan struct{})}
 	req := &Request{
-		Settled: func() { k.settled++ },
+		Settled: func(error) { k.settled++ },
 		fn:      fuzzEcho.function,
 		append:  func(dst []byte) ([]byte, error) { return append(dst, 0x40), nil },
 		decode:  func(body []byte) error { k.body = bytes.Clone(body); return nil },

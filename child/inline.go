@@ -58,7 +58,7 @@ func (i *Inline) ServeReady(ctx context.Context, ready func()) error {
 func (i *Inline) Do(ctx context.Context, req *Request) error {
 	sent, err := i.do(ctx, req)
 	if !sent {
-		req.settle()
+		req.settle(err)
 	}
 	return err
 }
@@ -87,7 +87,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		var a inlineAnswer
 		defer func() {
 			<-i.slots
-			req.settle()
+			req.settle(a.err)
 			answered <- a
 		}()
 		i.run(ctx, frame[wire.HeaderSize:], req, &a)

@@ -184,10 +184,11 @@ func (p *Process) Kill() {
 // set: then the error, which matches ErrNotStarted, is returned at once.
 func (p *Process) Do(ctx context.Context, req *Request) error {
 	sent, err := p.do(ctx, req)
+	err = p.told(err)
 	if !sent {
-		req.settle() // else it is told when the call is settled
+		req.settle(err) // else it is told when the call is settled
 	}
-	return p.told(err)
+	return err
 }
 
 func (p *Process) do(ctx context.Context, req *Request) (sent bool, err error) {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
@@ -16,13 +16,12 @@ import (
 // is full it fails at once with an [*OverloadedError]. A call whose deadline has
 // passed is not sent. A call that a worker had not started when it died goes to
 // another one.
-func (p *Pool) Do(ctx context.Context, req *child.Request) error {
+func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
+	open := newOpen(req.Settled)
+	defer func() { open.done(err) }()
 	if p.fault != nil {
-		settled(req)
 		return p.fault
 	}
-	open := newOpen(req.Settled)
-	defer open.done()
 	c := p.claimOf(ctx)
 	for again := false; ; again = true {
 		at, err := p.place(ctx, req, &c, again)
@@ -31,7 +30,7 @@ func (p *Pool) Do(ctx context.Context, req *child.Request) error {
 		}
 		open.add()
 		attempt := *req
-		attempt.Settled = func() { p.release(at.slot); open.done() }
+		attempt.Settled = func(end error) { p.release(at.slot); open.ended(end) }
 		err = at.slot.worker.proc.Do(ctx, &attempt)
 		if !isGone(err) {
 			return err
@@ -51,12 +50,6 @@ func (p *Pool) claimOf(ctx context.Context) (c claim) {
 	return c
 }
 
-func settled(req *child.Request) {
-	if req.Settled != nil {
-		req.Settled()
-	}
-}
-
 // isGone reports whether a worker has died, or was stopped, before it started
 // the call, so that another one can have it.
 func isGone(err error) bool {
@@ -71,23 +64,46 @@ func isGone(err error) bool {
 }
 
 // open counts what is still going on for one Do: itself, and its attempts,
-// which may be settled later. At zero it tells the one who asked.
+// which may be settled later. At zero it tells the one who asked, by the end of the
+// last attempt if there was any.
 type open struct {
-	n       atomic.Int32
-	settled func()
+	settled func(error) // may be nil
+
+	mu    sync.Mutex
+	n     int
+	tried bool // there has been an attempt
+	end   error
 }
 
-func newOpen(settled func()) *open {
-	o := &open{settled: settled}
-	o.add()
-	return o
+func newOpen(settled func(error)) *open { return &open{settled: settled, n: 1} }
+
+// add is called before an attempt is made.
+func (o *open) add() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.n++
+	o.tried = true
 }
 
-func (o *open) add() { o.n.Add(1) }
+// ended is called when an attempt is settled.
+func (o *open) ended(end error) {
+	o.mu.Lock()
+	o.end = end
+	o.mu.Unlock()
+	o.done(end)
+}
 
-func (o *open) done() {
-	if o.n.Add(-1) == 0 && o.settled != nil {
-		o.settled()
+// done is called with what Do returns.
+func (o *open) done(err error) {
+	o.mu.Lock()
+	o.n--
+	if !o.tried {
+		o.end = err
+	}
+	last, end := o.n == 0, o.end
+	o.mu.Unlock()
+	if last && o.settled != nil {
+		o.settled(end)
 	}
 }
 
