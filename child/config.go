@@ -37,6 +37,10 @@ type Config struct {
 	// empty. It should be short and need not be unique.
 	Name string
 
+	// FirstRun is the number of its first run, in errors and log records; 0: 1. Who makes
+	// a new Process in the place of an old one can go on counting.
+	FirstRun uint64
+
 	// Setup is the state the worker opens before it is ready; see DefineState.
 	Setup Setup
 

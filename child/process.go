@@ -21,7 +21,7 @@ type Process struct {
 	changed  chan struct{} // closed, and replaced, when the phase changes
 	since    time.Time     // of the last time that it was up or began to be served
 	current  *run          // the run that takes calls, when up; the one that starts, when starting
-	runs     uint64        // started so far
+	runs     uint64        // number of the last one; that before Config.FirstRun at first
 	lastExit error         // of the last run; nil while there was none
 	retired  error         // why nobody serves it any more; nil if nobody ever did
 	serving  *serving      // the Serve that is going on
@@ -45,6 +45,7 @@ var errStopped = errors.New("it was stopped")
 func New(cfg Config) *Process {
 	p := &Process{changed: make(chan struct{})}
 	p.cfg, p.fault = cfg.withDefaults()
+	p.runs = max(cfg.FirstRun, 1) - 1
 	return p
 }
 
@@ -292,7 +293,7 @@ func orNil(e *UnavailableError) error {
 
 // Stats is a glance at a worker.
 type Stats struct {
-	Run      uint64    // which life, from 1; 0 before the first
+	Run      uint64    // which life, from 1 or Config.FirstRun; one less before the first
 	PID      int       // 0 while there is none
 	Up       bool      // it takes calls
 	Since    time.Time // since when it has been up, or down

@@ -57,7 +57,8 @@ func (r *roster) relieve() {
 		next := r.fresh()
 		switch {
 		case next != nil: // its line stays, and need not move twice
-			s.seat, s.stage = nil, leaving
+			s.seat = nil
+			s.leave()
 			st.slot, next.seat = next, st
 		case r.spares == 0 && r.extra() == 0 && r.complete():
 			r.retire(s)
@@ -153,7 +154,7 @@ func (r *roster) retire(s *slot) {
 		r.remove(s)
 		return
 	}
-	s.stage = leaving
+	s.leave()
 }
 
 func (r *roster) sit(s *slot, st *seat) {

@@ -99,6 +99,12 @@ type Config struct {
 	// the pool's own.
 	Worker child.Config
 
+	// Events is told what happens to the pool, by one goroutine, one event after the
+	// other and in order, also while nobody serves it. It may be slow: of the events that
+	// wait for it more than 256 are dropped, which it is told by an EventMissed. If it
+	// panics, that is logged. It may call the pool. Nil: LogEvents(Worker.Logger).
+	Events func(Event)
+
 	// Intensity limits how often workers may die before they are ready, or while
 	// they are idle. Zero: twice as often as there may be workers and spares, and at
 	// least 5 times, within 30 s.
@@ -171,10 +177,10 @@ func (c Config) check() error {
 	return nil
 }
 
-// worker is the configuration of the worker with this number.
-func (c Config) worker(n int, setup child.Setup) child.Config {
+// worker is the configuration of the worker with this number, and of its first life.
+func (c Config) worker(n int, setup child.Setup, run uint64) child.Config {
 	w := c.Worker
-	w.Name, w.Setup = fmt.Sprintf("%s-%d", w.Name, n), setup
+	w.Name, w.Setup, w.FirstRun = fmt.Sprintf("%s-%d", w.Name, n), setup, run
 	w.Ahead = or(c.Ahead, -1)
 	w.Wait = child.NoWait
 	return w

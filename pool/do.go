@@ -243,7 +243,7 @@ func (p *Pool) release(s *slot) {
 	heavy := p.cfg.MaxMemory > 0 && s.worker.memory() > p.cfg.MaxMemory
 	p.change(func(r *roster, now time.Time) {
 		if heavy {
-			r.wear(s, now)
+			r.wear(s, ReasonMemory, now)
 		}
 		r.released(s, now)
 	})

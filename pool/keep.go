@@ -28,7 +28,7 @@ func (p *Pool) follow() {
 	}
 	for _, s := range r.orders.start {
 		if s.worker == nil {
-			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup))}
+			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup, p.runs[s.n]+1))}
 		}
 	}
 	if len(r.orders.start)+len(r.orders.stop) > 0 {
@@ -36,6 +36,10 @@ func (p *Pool) follow() {
 		case p.wake <- struct{}{}:
 		default: // the keeper will look anyway
 		}
+	}
+	if n := len(r.seats); n != p.seats {
+		p.events.tell(EventResized{p.events.head(time.Now()), p.seats, n})
+		p.seats = n
 	}
 	if p.rollout != nil && r.settled() {
 		p.rollout = nil
@@ -86,7 +90,7 @@ func (p *Pool) tick() {
 	heavy := p.heavy()
 	p.change(func(r *roster, now time.Time) {
 		for _, s := range heavy {
-			r.wear(s, now)
+			r.wear(s, ReasonMemory, now)
 		}
 		r.tick(now)
 	})

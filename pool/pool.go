@@ -16,24 +16,27 @@ import (
 // Pool is many workers behind one Caller. [New] makes one; it runs as long as
 // somebody serves it. All methods may be called from any goroutine.
 type Pool struct {
-	cfg   Config
-	fault error // what is wrong with cfg
-	sup   *tree.Supervisor
-	seed  maphash.Seed  // of the keys
-	wake  chan struct{} // the roster has left orders
+	cfg    Config
+	fault  error // what is wrong with cfg
+	sup    *tree.Supervisor
+	seed   maphash.Seed  // of the keys
+	wake   chan struct{} // the roster has left orders
+	events *teller
 
 	mu       sync.Mutex
 	roster   *roster
-	setup    child.Setup   // of the workers that are started from now on
-	rollout  *rollout      // the Replace that goes on
-	draining bool          // no more calls are let in
-	ready    func()        // what to call when MinReady workers are up; nil when it has been called
-	dark     bool          // no seat has a worker
-	down     time.Time     // since when
-	changed  chan struct{} // closed at the next change; nil: nobody wants to know
-	lastExit error         // how a worker ended last
-	served   bool          // somebody serves the pool, or has promised to do so again
-	retired  error         // why nobody serves it any more; nil if nobody ever did
+	runs     map[int]uint64 // lives of the slots so far, by number
+	setup    child.Setup    // of the workers that are started from now on
+	rollout  *rollout       // the Replace that goes on
+	draining bool           // no more calls are let in
+	seats    int            // there were at last
+	ready    func()         // what to call when MinReady workers are up; nil when it has been called
+	dark     bool           // no seat has a worker
+	down     time.Time      // since when
+	changed  chan struct{}  // closed at the next change; nil: nobody wants to know
+	lastExit error          // how a worker ended last
+	served   bool           // somebody serves the pool, or has promised to do so again
+	retired  error          // why nobody serves it any more; nil if nobody ever did
 }
 
 var errStopped = errors.New("it was stopped")
@@ -41,13 +44,14 @@ var errStopped = errors.New("it was stopped")
 // New makes a pool that is not running yet: put it under a supervisor, or call
 // Serve. What is wrong with cfg, Serve and every call return.
 func New(cfg Config) *Pool {
-	p := &Pool{seed: maphash.MakeSeed(), wake: make(chan struct{}, 1)}
+	p := &Pool{seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), runs: map[int]uint64{}}
 	p.cfg, p.fault = cfg.withDefaults()
 	if p.fault != nil {
 		return p
 	}
+	p.events = newTeller(&p.cfg)
 	p.setup = p.cfg.Worker.Setup
-	p.roster = newRoster(p.cfg.rules(), p.cfg.Size)
+	p.roster, p.seats = newRoster(p.cfg.rules(), p.cfg.Size), p.cfg.Size
 	p.follow()
 	p.sup, p.fault = tree.New(tree.Spec{
 		Intensity: p.cfg.Intensity,
@@ -79,6 +83,7 @@ func (p *Pool) ServeReady(ctx context.Context, ready func()) error {
 		return p.fault
 	}
 	p.begin(ready)
+	defer p.events.wait(toldWithin)
 	defer p.finish()
 	var keeping sync.WaitGroup
 	defer keeping.Wait()
@@ -88,6 +93,9 @@ func (p *Pool) ServeReady(ctx context.Context, ready func()) error {
 		keeping.Go(func() { p.keep(ctx) }) // not here: the supervisor waits for this function
 	})
 }
+
+// toldWithin is how long the end of a pool waits for its last events to be handled.
+const toldWithin = 200 * time.Millisecond
 
 func (p *Pool) begin(ready func()) {
 	p.mu.Lock()

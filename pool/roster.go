@@ -74,23 +74,40 @@ const (
 
 // slot is the place of one worker process.
 type slot struct {
-	n      int // from 1; no two at the same time have the same
-	stage  stage
-	seat   *seat // nil: none
-	life   uint64
-	load   int // calls given to it and not settled, those of callers that have left included
-	given  int // calls given to this life
-	since  time.Time
-	limits limits
-	worn   bool // this life is to be replaced
-	gen    int
-	old    bool // all its lives are: it is not of the generation that is wanted
-	stop   bool // its stop has been ordered
-	worker *worker
+	n       int // from 1; no two at the same time have the same
+	stage   stage
+	seat    *seat // nil: none
+	life    uint64
+	load    int // calls given to it and not settled, those of callers that have left included
+	given   int // calls given to this life
+	since   time.Time
+	limits  limits
+	worn    Reason // why this life is to be replaced; NoReason: it is not
+	gen     int
+	old     bool   // all its lives are: it is not of the generation that is wanted
+	stop    bool   // its stop has been ordered
+	parting Reason // why it is leaving
+	worker  *worker
 }
 
 // due reports whether the worker is to be replaced.
-func (s *slot) due() bool { return s.worn || s.old || s.given >= s.limits.calls }
+func (s *slot) due() bool { return s.reason() != NoReason }
+
+// reason is why the worker is to be replaced.
+func (s *slot) reason() Reason {
+	switch {
+	case s.old:
+		return ReasonReplaced
+	case s.worn != NoReason:
+		return s.worn
+	case s.given >= s.limits.calls:
+		return ReasonCalls
+	}
+	return NoReason
+}
+
+// leave lets the worker end its last calls, and then end.
+func (s *slot) leave() { s.stage, s.parting = leaving, or(s.reason(), ReasonSurplus) }
 
 // seat is a place at work. Its number and its line stay when the worker changes.
 type seat struct {
@@ -168,7 +185,7 @@ func (r *roster) cameUp(s *slot, now time.Time) {
 	}
 	s.stage, s.since, s.limits = ready, now, r.limits()
 	s.life++
-	s.given, s.worn = s.load, false
+	s.given, s.worn = s.load, NoReason
 	r.arrange()
 	r.hand(now)
 }
@@ -196,11 +213,11 @@ func (r *roster) left(s *slot, now time.Time) {
 }
 
 // wear notes that the worker should be replaced.
-func (r *roster) wear(s *slot, now time.Time) {
-	if s.stage != ready || s.worn {
+func (r *roster) wear(s *slot, why Reason, now time.Time) {
+	if s.stage != ready || s.worn != NoReason {
 		return
 	}
-	s.worn = true
+	s.worn = why
 	r.arrange()
 	r.hand(now)
 }
@@ -241,7 +258,7 @@ func (r *roster) pause(on bool, now time.Time) {
 func (r *roster) tick(now time.Time) {
 	for _, s := range slices.Clone(r.slots) {
 		if age := s.limits.age; age > 0 && now.Sub(s.since) >= age {
-			r.wear(s, now)
+			r.wear(s, ReasonAge, now)
 		}
 	}
 	r.shrink(now)

@@ -114,7 +114,7 @@ func (g *game) leaves(*rapid.T) {
 
 func (g *game) comesUp(*rapid.T)  { g.r.cameUp(g.some("up", isStarting), g.now) }
 func (g *game) goesDown(*rapid.T) { g.r.wentDown(g.some("down", isReady), g.now) }
-func (g *game) wears(*rapid.T)    { g.r.wear(g.some("worn", isReady), g.now) }
+func (g *game) wears(*rapid.T)    { g.r.wear(g.some("worn", isReady), ReasonAge, g.now) }
 func (g *game) renews(*rapid.T) {
 	if rapid.Bool().Draw(g.T, "reverts") {
 		g.r.revert(rapid.IntRange(0, g.r.gens).Draw(g.T, "generation"), g.now)

@@ -18,7 +18,10 @@ type worker struct {
 	proc *child.Process
 	pid  atomic.Int64 // of the process that is ready
 
-	stop context.CancelFunc // of the run that is going on, else nil; guarded by pool.mu
+	// Guarded by pool.mu.
+	stop  context.CancelFunc // of the run that is going on, else nil
+	run   uint64             // which life of the slots of this number, of all processes
+	began time.Time          // that run
 }
 
 // ServeReady runs one worker. It counts as started at once, so that the
@@ -45,12 +48,20 @@ func (w *worker) begin(ctx context.Context) (context.Context, bool) {
 		return ctx, false
 	}
 	ctx, w.stop = context.WithCancel(ctx)
+	w.pool.runs[w.slot.n]++
+	w.run, w.began = w.pool.runs[w.slot.n], time.Now()
 	return ctx, true
 }
 
+// id names the run; pool.mu is held.
+func (w *worker) id() Worker { return Worker{w.proc.Name(), int(w.pid.Load()), w.run} }
+
 func (w *worker) cameUp() {
 	w.pid.Store(int64(w.proc.Stats().PID))
-	w.pool.change(func(r *roster, now time.Time) { r.cameUp(w.slot, now) })
+	w.pool.change(func(r *roster, now time.Time) {
+		w.pool.events.tell(EventUp{w.pool.events.head(now), w.id(), now.Sub(w.began)})
+		r.cameUp(w.slot, now)
+	})
 }
 
 // end tells the pool how a run has ended. asked says that the whole pool ends.
@@ -58,11 +69,14 @@ func (w *worker) end(err error, asked bool) (dismissed bool) {
 	w.pool.change(func(r *roster, now time.Time) {
 		w.stop()
 		w.stop = nil
+		w.tellEnd(err, asked || w.slot.stage >= leaving, now)
+		w.pid.Store(0)
 		if !asked {
 			w.pool.turnBack(w.slot, err, now)
 		}
-		if dismissed = w.slot.stage >= leaving; dismissed {
-			r.left(w.slot, now)
+		dismissed = w.slot.stage >= leaving
+		if dismissed {
+			w.gone(r, now)
 			return
 		}
 		if err != nil {
@@ -73,6 +87,29 @@ func (w *worker) end(err error, asked bool) (dismissed bool) {
 	return dismissed
 }
 
+// tellEnd tells how a run has ended. One that was asked to end may still have had to
+// be killed.
+func (w *worker) tellEnd(err error, asked bool, now time.Time) {
+	t := w.pool.events
+	crash, _ := errors.AsType[*child.CrashError](err)
+	switch _, unable := errors.AsType[*child.StartError](err); {
+	case err == nil, asked && (unable || crash == nil):
+	case crash != nil && !unable:
+		t.tell(EventDied{t.head(now), crash, !asked && counts(err)})
+	default:
+		t.tell(EventStartFailed{t.head(now), w.id(), err})
+	}
+}
+
+// gone notes that there is no worker in the slot any more, because it was to leave.
+func (w *worker) gone(r *roster, now time.Time) {
+	s, t := w.slot, w.pool.events
+	if s.stage != gone && s.life > 0 {
+		t.tell(EventRecycled{t.head(now), w.id(), s.parting, now.Sub(s.since), s.given})
+	}
+	r.left(s, now)
+}
+
 // dismiss ends the worker for good, in order. It does not wait.
 func (w *worker) dismiss() {
 	w.pool.change(func(r *roster, now time.Time) {
@@ -80,7 +117,7 @@ func (w *worker) dismiss() {
 			w.stop()
 			return
 		}
-		r.left(w.slot, now) // between two runs, or before the first: there will be no other
+		w.gone(r, now) // between two runs, or before the first: there will be no other
 	})
 }
 
@@ -99,12 +136,17 @@ func (w *worker) String() string { return w.proc.String() }
 // verdictOn decides whether a worker's end counts against the pool's intensity:
 // not if it was running a call, and not if we have ended it.
 func verdictOn(err error) error {
-	if _, ok := errors.AsType[*child.StartError](err); ok {
+	if counts(err) {
 		return err
 	}
-	crash, ok := errors.AsType[*child.CrashError](err)
-	if ok && (len(crash.Calls) > 0 || crash.Exit.Cause.Ordered()) {
-		return tree.Excuse(err)
+	return tree.Excuse(err)
+}
+
+// counts reports whether an end counts against the pool's intensity.
+func counts(err error) bool {
+	if _, ok := errors.AsType[*child.StartError](err); ok {
+		return true
 	}
-	return err
+	crash, ok := errors.AsType[*child.CrashError](err)
+	return !ok || len(crash.Calls) == 0 && !crash.Exit.Cause.Ordered()
 }
