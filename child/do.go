@@ -113,7 +113,7 @@ func (k *call) finish(req *Request) error {
 func (r *run) giveUp(ctx context.Context, k *call) error {
 	k.left.Store(true)
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	cancel, o := wire.Cancel{Reason: wire.Canceled}, order{Canceled, k.info.String()}
+	cancel, o := wire.Cancel{Reason: wire.Canceled}, order{Canceled, k.info.String(), k.id}
 	if late {
 		cancel.Reason, o.cause = wire.DeadlineExceeded, Deadline
 	}
@@ -140,7 +140,7 @@ func (r *run) watch(k *call, after time.Duration, o order) {
 		case r.started() >= k.id:
 			r.kill(o)
 		case r.progress() == before && r.calls.room(r.started(), r.cfg.Concurrency):
-			r.kill(order{o.cause, o.detail + ", which it has not even begun with"})
+			r.kill(order{cause: o.cause, detail: o.detail + ", which it has not even begun with"})
 		default:
 			r.watch(k, r.cfg.Grace, o)
 		}
@@ -202,8 +202,8 @@ func (r *run) settle(k *call, err error) {
 // settled when it has, with everything that is known by then.
 func (r *run) panics(k *call, body []byte) error {
 	p, err := wire.ParsePanic(body)
-	if err == nil && r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, k.info}) {
-		time.AfterFunc(dyingGrace, func() { r.kill(order{Panicked, "it lived on after a panic"}) })
+	if err == nil && r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, k.info, k.id}) {
+		time.AfterFunc(dyingGrace, func() { r.kill(order{cause: Panicked, detail: "it lived on after a panic"}) })
 	}
 	return err
 }

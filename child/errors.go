@@ -63,7 +63,11 @@ type CrashError struct {
 	Served uint64        // calls answered in this run
 	Calls  []CallInfo    // what it was running; in a call's own error, that call comes first
 	Replay string        // file with the input of the (first) call, for [Replay]; "" if none was kept
-	Exit                 // how it ended
+	// Innocent says that it was surely not the call with this error that brought the
+	// worker down: another one panicked, or its deadline had passed. Of several calls
+	// that ran, that is not known of other crashes.
+	Innocent bool
+	Exit     // how it ended
 }
 
 // Unwrap gives the cause.
@@ -120,6 +124,9 @@ func (e *CrashError) LogValue() slog.Value {
 		a = append(a, slog.Any(key, c))
 	}
 	a.str("replay", e.Replay)
+	if e.Innocent {
+		a = append(a, slog.Bool("innocent", true))
+	}
 	return slog.GroupValue(a...)
 }
 

@@ -110,6 +110,7 @@ type Panic struct {
 	Value string   // as printed by fmt
 	Stack string   // of the panicking goroutine
 	Call  CallInfo // the call whose handler it was
+	id    uint64   // of that call, in its run
 }
 
 // String says what the worker did, in one line: "exited with status 3".
@@ -218,6 +219,7 @@ func (a *attrs) duration(key string, d time.Duration) {
 type order struct {
 	cause  Cause
 	detail string
+	call   uint64 // the id of the call that made it necessary; 0: none did
 }
 
 // evidence is all that is known when a worker has ended.

@@ -12,8 +12,9 @@ import (
 // before main starts. A Func is immutable and safe for concurrent use.
 type Func[In, Out any] struct {
 	*function
-	in  wire.Codec[In]
-	out wire.Codec[Out]
+	in         wire.Codec[In]
+	out        wire.Codec[Out]
+	idempotent bool
 }
 
 // Define registers fn under a name and returns the handle to call it by. It is
@@ -59,7 +60,20 @@ func define[In, Out any](name, state string, fn func(context.Context, any, In) (
 		return dst, nil
 	}
 	functions.add(f)
-	return Func[In, Out]{f, in, out}
+	return Func[In, Out]{function: f, in: in, out: out}
+}
+
+// Idempotent returns the function with a promise: to run it twice with the same
+// input, also when the first run broke off at any point, does no more than to run
+// it once. What only computes is idempotent, and what writes a file whole and
+// renames it; what appends, sends, charges or counts is not. Who has promised that
+// allows a pool to send a call again after a [*CrashError], see pool.Retry.
+//
+//	var Hash = child.Define("hash", hashFile).Idempotent() // always
+//	sum, err := Hash.Idempotent().Call(ctx, c, name)       // this call only
+func (f Func[In, Out]) Idempotent() Func[In, Out] {
+	f.idempotent = true
+	return f
 }
 
 // Call runs the function in a worker of c and waits for its answer. It returns
@@ -77,9 +91,10 @@ func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 		return out, fmt.Errorf("child: this Func was not made by Define")
 	}
 	req := &Request{
-		fn:     f.function,
-		append: func(dst []byte) ([]byte, error) { return f.in.Append(dst, in) },
-		decode: func(body []byte) (err error) { out, err = f.out.Decode(body); return err },
+		fn:         f.function,
+		idempotent: f.idempotent,
+		append:     func(dst []byte) ([]byte, error) { return f.in.Append(dst, in) },
+		decode:     func(body []byte) (err error) { out, err = f.out.Decode(body); return err },
 	}
 	if err := c.Do(ctx, req); err != nil {
 		var zero Out
@@ -117,9 +132,10 @@ type Request struct {
 	// is called from any goroutine and must not block.
 	Settled func(end error)
 
-	fn     *function
-	append func(dst []byte) ([]byte, error)
-	decode func(body []byte) error
+	fn         *function
+	idempotent bool
+	append     func(dst []byte) ([]byte, error)
+	decode     func(body []byte) error
 }
 
 // settle tells who asked that the call takes no worker's time any more.
@@ -134,6 +150,10 @@ func (r *Request) Func() string { return r.fn.name }
 
 // State returns the name of the state that the function needs, or "".
 func (r *Request) State() string { return r.fn.state }
+
+// Idempotent reports whether the caller has promised that a second run does no
+// harm, see [Func.Idempotent].
+func (r *Request) Idempotent() bool { return r.idempotent }
 
 // AppendInput appends the input, encoded as one CBOR item, to dst.
 func (r *Request) AppendInput(dst []byte) ([]byte, error) {

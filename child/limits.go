@@ -82,7 +82,7 @@ func (r *run) watchMemory() error {
 	go func() {
 		defer size.close()
 		watchSize(r.proc.Done(), c.Memory, size.bytes, func(used int64) {
-			r.kill(order{OutOfMemory, fmt.Sprintf("it used %s, and its Config.Memory is %s", mib(used), mib(c.Memory))})
+			r.kill(order{cause: OutOfMemory, detail: fmt.Sprintf("it used %s, and its Config.Memory is %s", mib(used), mib(c.Memory))})
 		})
 	}()
 	return nil

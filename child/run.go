@@ -305,7 +305,7 @@ func (r *run) attend(ctx context.Context) (lost bool, why error) {
 		case <-pulse.C:
 			lookForOOM()
 			if pulse.tick(r.control.heard.Load()) == hung {
-				r.kill(order{Hung, fmt.Sprintf("no answer for %d periods of %v", missedBeats, r.cfg.Heartbeat)})
+				r.kill(order{cause: Hung, detail: fmt.Sprintf("no answer for %d periods of %v", missedBeats, r.cfg.Heartbeat)})
 			} else {
 				r.control.ping(pulse.asked)
 			}
@@ -321,9 +321,9 @@ func (r *run) orderly(crash *CrashError) bool {
 // lost deals with a worker that has closed a channel, or sent what it must not.
 func (r *run) lost(err error) {
 	if err != nil {
-		r.kill(order{Protocol, err.Error()})
+		r.kill(order{cause: Protocol, detail: err.Error()})
 	} else if !r.deadWithin(dyingGrace) {
-		r.kill(order{Protocol, "it closed a channel to its parent and lived on"})
+		r.kill(order{cause: Protocol, detail: "it closed a channel to its parent and lived on"})
 	}
 }
 
@@ -469,7 +469,7 @@ func (r *run) fail(crash *CrashError) {
 		running = append(running, k)
 		crash.Calls = append(crash.Calls, k.info)
 	}
-	kept := r.keep(crash, running)
+	kept, guilty := r.keep(crash, running), r.guilty(crash.Exit)
 	if len(kept) > 0 {
 		crash.Replay = kept[0]
 	}
@@ -484,8 +484,21 @@ func (r *run) fail(crash *CrashError) {
 		own := *crash
 		own.Replay = kept[i]
 		own.Calls = append([]CallInfo{k.info}, append(crash.Calls[:i:i], crash.Calls[i+1:]...)...)
+		own.Innocent = guilty != 0 && guilty != k.id
 		r.calls.settle(k, &own)
 	}
+}
+
+// guilty is the id of the call that is known to have brought the worker down: its
+// handler panicked, or it had to be ended. 0: nobody knows which it was.
+func (r *run) guilty(end Exit) uint64 {
+	if end.Reported.Panic != nil {
+		return end.Reported.Panic.id
+	}
+	if o := r.ordered.Load(); o != nil && o.cause == end.Cause {
+		return o.call
+	}
+	return 0
 }
 
 // started is the highest id of a call that the worker may have begun to run. A
