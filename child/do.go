@@ -49,12 +49,12 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 		return nil, interrupted(ctx, r.cfg.Name, req.fn.name, false)
 	}
 	buf := buffers.Get().(*[]byte)
-	frame, err := r.encode((*buf)[:0], ctx, req)
+	meta := req.meta(ctx)
+	frame, err := r.encode((*buf)[:0], ctx, req, meta)
 	if err != nil {
 		buffers.Put(buf)
 		return nil, err
 	}
-	meta := allMeta(ctx)
 	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, settled: req.Settled, done: make(chan struct{})}
 	k.sent = r.cfg.Replay.copy(frame)
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
@@ -68,12 +68,12 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	return k, err
 }
 
-func (r *run) encode(dst []byte, ctx context.Context, req *Request) ([]byte, error) {
+func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[string]string) ([]byte, error) {
 	var left time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		left = max(time.Until(deadline), 1)
 	}
-	dst, err := wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, allMeta(ctx))
+	dst, err := wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
 	if err == nil {
 		dst, err = req.AppendInput(dst)
 	}

@@ -36,6 +36,17 @@ func Init() {
 	beWorker()
 }
 
+// InWorker reports whether this process was started as a worker.
+func InWorker() bool { return early.Depth > 0 }
+
+// nobodyServes says why nobody does, and never did in this process.
+func nobodyServes() string {
+	if InWorker() {
+		return "nobody serves it in this process, which is a worker itself; ask the process that serves it to make the call, see AllMeta, or serve one here"
+	}
+	return "nobody serves it; put it under a supervisor or call Serve"
+}
+
 // beWorker never returns.
 func beWorker() {
 	if err := serveParent(); err != nil {

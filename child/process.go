@@ -265,7 +265,7 @@ func (p *Process) look(waited time.Duration) (*run, <-chan struct{}, *Unavailabl
 	case p.phase == up && !p.closed:
 		return p.current, nil, nil
 	case p.phase == unserved && p.retired == nil:
-		return nil, nil, p.reason("nobody serves it; put it under a supervisor or call Serve", waited)
+		return nil, nil, p.reason(nobodyServes(), waited)
 	case p.phase == unserved, p.closed:
 		return nil, nil, p.reason(fmt.Sprintf("nobody serves it any more: %v", p.retired), waited)
 	case p.cfg.Wait < 0:

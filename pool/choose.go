@@ -39,7 +39,7 @@ func (c Choose) String() string {
 func (r *roster) pick(c *claim) *seat {
 	switch {
 	case c.keyed:
-		if st := r.home(c.hash); st != nil && r.room(st, r.concurrency+r.ahead) {
+		if st := r.home(c.hash); st != nil && r.room(st, r.capacity(c)) {
 			return st
 		}
 		return nil
@@ -47,9 +47,18 @@ func (r *roster) pick(c *claim) *seat {
 		if st := r.rotate(r.concurrency); st != nil {
 			return st
 		}
-		return r.rotate(r.concurrency + r.ahead)
+		return r.rotate(r.capacity(c))
 	}
-	return r.leastLoaded()
+	return r.leastLoaded(r.capacity(c))
+}
+
+// capacity is how many calls a worker may get. One that must not wait is not sent
+// ahead.
+func (r *roster) capacity(c *claim) int {
+	if c.inside {
+		return r.concurrency
+	}
+	return r.concurrency + r.ahead
 }
 
 // room reports whether the worker in a seat may get one more call, when it may
@@ -59,9 +68,9 @@ func (r *roster) room(st *seat, capacity int) bool {
 	return s != nil && s.load < capacity && (!r.once || s.given == 0)
 }
 
-func (r *roster) leastLoaded() (best *seat) {
+func (r *roster) leastLoaded(capacity int) (best *seat) {
 	for _, st := range r.seats {
-		if r.room(st, r.concurrency+r.ahead) && (best == nil || st.slot.load < best.slot.load) {
+		if r.room(st, capacity) && (best == nil || st.slot.load < best.slot.load) {
 			best = st
 			if st.slot.load == 0 {
 				break

@@ -23,6 +23,8 @@ func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
 		return p.fault
 	}
 	c := p.claimOf(ctx)
+	via, inside := p.through(ctx, req)
+	c.inside = inside
 	for again := false; ; again = true {
 		at, err := p.place(ctx, req, &c, again)
 		if err != nil {
@@ -30,6 +32,7 @@ func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
 		}
 		open.add()
 		attempt := *req
+		attempt.Via = via
 		attempt.Settled = func(end error) { p.release(at.slot); open.ended(end) }
 		err = at.slot.worker.proc.Do(ctx, &attempt)
 		if !isGone(err) {
@@ -122,6 +125,10 @@ func (p *Pool) place(ctx context.Context, req *child.Request, c *claim, again bo
 		p.follow()
 		p.mu.Unlock()
 		return at, nil
+	}
+	if c.inside {
+		defer p.mu.Unlock()
+		return place{}, p.reentry(req)
 	}
 	if !again && p.roster.waiting >= p.queueLimit() {
 		defer p.mu.Unlock()
@@ -273,7 +280,7 @@ func (p *Pool) refuse(waited time.Duration) error {
 	case p.served:
 		return nil
 	case p.retired == nil:
-		return p.unavailable("nobody serves it; put it under a supervisor or call Serve", waited)
+		return p.unavailable(nobodyServes(), waited)
 	}
 	return p.unavailable("nobody serves it any more: "+p.retired.Error(), waited)
 }

@@ -9,6 +9,7 @@ import (
 type claim struct {
 	hash     uint64    // of its key
 	keyed    bool      // it has a key, and calls are chosen by key
+	inside   bool      // it comes from a call that the pool runs: it must not wait
 	deadline time.Time // after which it must not be sent; zero: none
 	since    time.Time // when it came into the queue; zero: it has not been there
 	turn     uint64    // its place among all that have waited, in the order of arrival

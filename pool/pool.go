@@ -19,6 +19,7 @@ type Pool struct {
 	cfg    Config
 	fault  error // what is wrong with cfg
 	sup    *tree.Supervisor
+	id     string        // among all pools, see child.Via
 	seed   maphash.Seed  // of the keys
 	wake   chan struct{} // the roster has left orders
 	events *teller
@@ -44,7 +45,7 @@ var errStopped = errors.New("it was stopped")
 // New makes a pool that is not running yet: put it under a supervisor, or call
 // Serve. What is wrong with cfg, Serve and every call return.
 func New(cfg Config) *Pool {
-	p := &Pool{seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), runs: map[int]uint64{}}
+	p := &Pool{id: newID(), seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), runs: map[int]uint64{}}
 	p.cfg, p.fault = cfg.withDefaults()
 	if p.fault != nil {
 		return p

@@ -62,8 +62,8 @@ func checkCallHead(fn string, meta map[string]string) error {
 		if err := checkText("meta key", k, MaxName); err != nil {
 			return err
 		}
-		if err := checkText(fmt.Sprintf("meta value of %q", k), v, MaxMetaValue); err != nil {
-			return err
+		if checkText("", v, MaxMetaValue) != nil {
+			return checkText(fmt.Sprintf("meta value of %q", k), v, MaxMetaValue)
 		}
 	}
 	return nil
