@@ -179,6 +179,9 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if key := Key(ctx); key != "" {
 		attrs = append(attrs, slog.String("key", key))
 	}
+	if trace := Meta(ctx, TraceParent); trace != "" {
+		attrs = append(attrs, slog.String("trace", trace))
+	}
 	h.out.log(wire.Log{Time: r.Time, Level: r.Level, Message: r.Message, Attrs: attrs})
 	return nil
 }
