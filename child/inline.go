@@ -218,5 +218,8 @@ func (i *Inline) release(n int) {
 	}
 }
 
+// Width is how many calls run at once. pool.Map asks for it.
+func (i *Inline) Width() int { return cap(i.slots) }
+
 // String returns the name, for suture's log.
 func (i *Inline) String() string { return "inline " + i.cfg.Name }

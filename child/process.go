@@ -317,3 +317,14 @@ func (p *Process) Stats() Stats {
 	}
 	return s
 }
+
+// Width is how many calls on their way keep the worker busy: as many as run at once,
+// and as many again, sent ahead, unless the time of those is limited already.
+// pool.Map asks for it.
+func (p *Process) Width() int {
+	c := p.cfg
+	if p.fault != nil || c.CallTimeout > 0 {
+		return max(c.Concurrency, 1)
+	}
+	return c.Concurrency + min(c.Concurrency, c.Ahead)
+}

@@ -177,6 +177,9 @@ func (r *roster) settle(w *waiter, v verdict) {
 func (r *roster) dequeue(w *waiter) {
 	w.leave()
 	r.waiting--
+	if w.patient {
+		r.patient--
+	}
 }
 
 // rehome lets calls with keys go to a seat that has got a worker, if it is the

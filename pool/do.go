@@ -42,9 +42,15 @@ func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
 	}
 }
 
+// patience, as a value of a call's context, says that the call waits for a worker
+// however many others do, and for as long as it takes. Map's calls do: the limits of
+// the queue are there to tell callers to come later, and Map has nobody to tell.
+type patience struct{}
+
 // claimOf is what the roster needs to know of a call.
 func (p *Pool) claimOf(ctx context.Context) (c claim) {
 	c.deadline, _ = ctx.Deadline()
+	c.patient, _ = ctx.Value(patience{}).(bool)
 	if p.cfg.Choose == ByKey {
 		if key := child.Key(ctx); key != "" {
 			c.hash, c.keyed = maphash.String(p.seed, key), true
@@ -130,7 +136,7 @@ func (p *Pool) place(ctx context.Context, req *child.Request, c *claim, again bo
 		defer p.mu.Unlock()
 		return place{}, p.reentry(req)
 	}
-	if !again && p.roster.waiting >= p.queueLimit() {
+	if !again && !c.patient && p.roster.hurried() >= p.queueLimit() {
 		defer p.mu.Unlock()
 		return place{}, p.overloaded()
 	}
@@ -237,7 +243,7 @@ func (p *Pool) overdue(w *waiter) (time.Duration, error) {
 			return 0, p.unavailable("no worker came up in time", waited)
 		}
 	}
-	if limit := p.cfg.QueueTimeout; limit > 0 {
+	if limit := p.cfg.QueueTimeout; limit > 0 && !w.patient {
 		if left = min(left, limit-waited); left <= 0 {
 			return 0, p.queueTimeout(waited)
 		}

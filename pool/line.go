@@ -13,6 +13,7 @@ type claim struct {
 	deadline time.Time // after which it must not be sent; zero: none
 	since    time.Time // when it came into the queue; zero: it has not been there
 	turn     uint64    // its place among all that have waited, in the order of arrival
+	patient  bool      // no limit of the queue is for it, nor does it count for others
 }
 
 // dead reports whether it is too late to begin with the call.

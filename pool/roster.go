@@ -25,6 +25,7 @@ type roster struct {
 	seated  int // seats with a worker
 	busy    int // calls given to workers and not settled
 	waiting int // calls in all lines
+	patient int // those of them that do not count for the queue's limit
 	turns   uint64
 	next    int // the seat that RoundRobin tries first
 	paused  bool
@@ -153,6 +154,9 @@ func (r *roster) enqueue(w *waiter, again bool, now time.Time) {
 		}
 	}
 	r.waiting++
+	if w.patient {
+		r.patient++
+	}
 	r.lineOf(&w.claim).join(w)
 	r.grow()
 	r.hand(now) // a spare may have got a new seat
@@ -285,6 +289,9 @@ func (r *roster) dismiss() {
 		}
 	}
 }
+
+// hurried is how many calls wait of those that the queue's limit is for.
+func (r *roster) hurried() int { return r.waiting - r.patient }
 
 // takeOrders returns what is to be done now.
 func (r *roster) takeOrders() orders {

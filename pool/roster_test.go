@@ -57,6 +57,7 @@ func (g *game) call(*rapid.T) {
 	if rapid.IntRange(0, 3).Draw(g.T, "deadline") == 0 {
 		c.deadline = g.now.Add(time.Duration(rapid.IntRange(1, 5).Draw(g.T, "in")) * 100 * time.Millisecond)
 	}
+	c.patient = rapid.IntRange(0, 3).Draw(g.T, "patient") == 0
 	if at, ok := g.r.take(&c); ok {
 		g.begin(at, &c)
 		return

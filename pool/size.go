@@ -33,3 +33,15 @@ func (p *Pool) Resize(ctx context.Context, n int) error {
 	}
 	return p.await(ctx, (*roster).settled)
 }
+
+// Width is how many calls on their way keep all workers busy: as many as can run at
+// once and be sent ahead, when the pool is as large as it may grow, and as many
+// again as wait, so that none idles until the next is sent. [Map] asks for it.
+func (p *Pool) Width() int {
+	if p.fault != nil {
+		return 1
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.roster.max * (2*p.cfg.Worker.Concurrency + p.cfg.Ahead)
+}

@@ -71,6 +71,32 @@ var table = []mutant{
 		old: "return io.ErrUnexpectedEOF", new: "return io.EOF",
 	},
 
+	// Many calls.
+	{
+		name: "window of a map", fault: "F65", file: "pool/mapping.go", test: "TestMapIsBounded",
+		old: "m.running < width && m.held < window", new: "m.running < width",
+	},
+	{
+		name: "width of a map", fault: "F65", file: "pool/mapping.go", test: "TestMapIsBounded",
+		old: "m.running < width && m.held < window", new: "m.held < window",
+	},
+	{
+		name: "a map's calls wait", fault: "F65", file: "pool/do.go", test: "TestMapInAFullPool",
+		old: "!again && !c.patient && ", new: "!again && ",
+	},
+	{
+		name: "a map's calls do not take the queue", fault: "F65", file: "pool/roster.go", test: "TestMapInAFullPool",
+		old: "return r.waiting - r.patient", new: "return r.waiting",
+	},
+	{
+		name: "calls are cancelled with the loop", fault: "F66", file: "pool/mapping.go", test: "TestMapIsLeft",
+		old: "\tm.cancel()\n\tif", new: "\tif",
+	},
+	{
+		name: "a short map tells", fault: "F66", file: "pool/mapping.go", test: "TestMapCutOff",
+		old: "if m.told || m.fed && !m.short {", new: "if m.told || !m.fed || !m.short {",
+	},
+
 	// What the worker prints.
 	{
 		name: "bound of queued lines", fault: "F31", file: "internal/output/queue.go", test: "TestQueueIsBounded",
