@@ -7,6 +7,8 @@
 //	resizers := pool.New(pool.Config{Size: 8, Worker: child.Config{Name: "resizer"}})
 //	thumb, err := Resize.Call(ctx, resizers, job)
 //
+// [Map] makes many calls, for each of a sequence of inputs.
+//
 // When a worker dies, only the calls that were running in it fail. A call that
 // a worker had not started yet goes to another one by itself, because that is
 // safe; everything else about retrying is the caller's to decide.
@@ -44,7 +46,8 @@
 //
 // Read next: pool.go for the life of a pool, roster.go for the decisions, with
 // choose.go (which worker takes a call) and arrange.go (which workers there are);
-// do.go for the way of a call, worker.go for what runs in a slot, keep.go for what
-// carries the decisions out; size.go and replace.go for what is changed at run time;
-// docs/pools.md for which option is for what.
+// do.go for the way of a call, map.go and mapping.go for that of many; worker.go
+// for what runs in a slot, keep.go for what carries the decisions out; size.go and
+// replace.go for what is changed at run time; docs/pools.md for which option is for
+// what.
 package pool

@@ -74,11 +74,11 @@ var table = []mutant{
 	// Many calls.
 	{
 		name: "window of a map", fault: "F65", file: "pool/mapping.go", test: "TestMapIsBounded",
-		old: "m.running < width && m.held < window", new: "m.running < width",
+		old: "m.running < width && m.held < window", new: "m.running < width && m.held < 9*window",
 	},
 	{
 		name: "width of a map", fault: "F65", file: "pool/mapping.go", test: "TestMapIsBounded",
-		old: "m.running < width && m.held < window", new: "m.held < window",
+		old: "m.running < width && m.held < window", new: "m.running < 9*width && m.held < window",
 	},
 	{
 		name: "a map's calls wait", fault: "F65", file: "pool/do.go", test: "TestMapInAFullPool",
