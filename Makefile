@@ -102,6 +102,14 @@ CALLERS ?= 64
 soak: ## inject faults under load and check every call (SEED, FAULTS, CALLS, WORKERS, CALLERS)
 	$(GO) run ./internal/soak -seed '$(SEED)' -faults $(FAULTS) -calls $(CALLS) -workers $(WORKERS) -callers $(CALLERS)
 
+# One caller, many, deaths, starts, trees: each beside what the machine itself needs.
+ROW    ?=
+ROUNDS ?= 5
+
+.PHONY: rows
+rows: ## measure the speed of everything against the machine's own (ROW=A1,B ROUNDS)
+	$(GO) run ./internal/rows -row '$(ROW)' -rounds $(ROUNDS)
+
 .PHONY: vuln
 vuln: ## look for known vulnerabilities (needs the network)
 	$(TOOL) govulncheck ./...

@@ -1,0 +1,201 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+)
+
+// small is the payload of one caller's calls, in bytes.
+const small = 16
+
+// field of those who pass small messages to and fro, one caller each.
+type contenders struct {
+	raw        *rawPipe
+	goPipe     *goPipe
+	proc, pool *lane
+	ends       []func() error
+}
+
+func newContenders(size int) (c *contenders, err error) {
+	c = &contenders{}
+	defer func() {
+		if err != nil {
+			_ = c.close() // the first error says why
+		}
+	}()
+	if c.raw, err = newRawPipe(size); err != nil {
+		return c, err
+	}
+	c.ends = append(c.ends, c.raw.close)
+	if c.goPipe, err = newGoPipe(size); err != nil {
+		return c, err
+	}
+	c.ends = append(c.ends, c.goPipe.close)
+	if c.proc, err = oneChild(quiet()); err != nil {
+		return c, err
+	}
+	c.ends = append(c.ends, c.proc.close)
+	if c.pool, err = onePool(1, 0); err != nil {
+		return c, err
+	}
+	c.ends = append(c.ends, c.pool.close)
+	return c, nil
+}
+
+func (c *contenders) close() error { return endAll(c.ends) }
+
+// sides are ours first: child, pool, Go pipe, pipe.
+func (c *contenders) sides(e effort, size int) []side {
+	echo := echoes(size)
+	return []side{
+		{"child", func() (sample, error) { return c.proc.calls(e.turn, echo) }},
+		{"pool", func() (sample, error) { return c.pool.calls(e.turn, echo) }},
+		{"Go pipe", func() (sample, error) { return c.goPipe.turn(e.turn) }},
+		{"pipe", func() (sample, error) { return c.raw.turn(e.turn) }},
+	}
+}
+
+// loneCaller is row A1.
+func loneCaller(e effort) (lines []line, err error) {
+	c, err := newContenders(small)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	scores, err := contest(e.rounds, c.sides(e, small)...)
+	if err != nil {
+		return nil, err
+	}
+	for i, by := range []string{"child", "pool"} {
+		ours, goPipe, pipe := scores[i], scores[2], scores[3]
+		lines = append(lines,
+			compare(by, nanoseconds, ours.of(p50), baseline{"pipe", pipe.of(p50)}, atMostTimes(1.1)),
+			compare(by+", beside a Go pipe", nanoseconds, ours.of(p50), baseline{"Go pipe", goPipe.of(p50)}, target{}),
+			compare(by+", p99", nanoseconds, ours.of(p99), baseline{"Go pipe", goPipe.of(p99)}, atMostTimes(1)),
+			compare(by+", CPU of both ends", nanoseconds, ours.of(cpu), baseline{"pipe", pipe.of(cpu)}, target{}),
+		)
+	}
+	for _, n := range []int{1, 2, 4} {
+		busy, err := busyLines(e, n, c.sides(e, small)[:3])
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, busy...)
+	}
+	return lines, nil
+}
+
+// busyLines are those beside n processes that keep a core busy each. The last
+// of the sides is what the others are compared with.
+func busyLines(e effort, n int, sides []side) (lines []line, err error) {
+	b, err := burners(n)
+	if err != nil {
+		return nil, err
+	}
+	defer b.end()
+	scores, err := contest(e.rounds, sides...)
+	if err != nil {
+		return nil, err
+	}
+	last := len(sides) - 1
+	for i, s := range sides[:last] {
+		work := fmt.Sprintf("%s, %d busy", s.name, n)
+		lines = append(lines,
+			compare(work, nanoseconds, scores[i].of(p50), baseline{sides[last].name, scores[last].of(p50)}, atMostTimes(1)),
+			compare(work+", p99", nanoseconds, scores[i].of(p99), baseline{sides[last].name, scores[last].of(p99)}, target{}),
+		)
+	}
+	return lines, nil
+}
+
+// lowLatencyCaller is row A2.
+func lowLatencyCaller(e effort) (lines []line, err error) {
+	cfg := quiet()
+	if !switchOn(&cfg, "LowLatency") {
+		return []line{absent("child", "Config.LowLatency")}, nil
+	}
+	fast, err := oneChild(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, fast.close()) }()
+	c, err := newContenders(small)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	us := side{"child", func() (sample, error) { return fast.calls(e.turn, echoes(small)) }}
+	sides := []side{us, {"default", c.sides(e, small)[0].turn}, c.sides(e, small)[3]}
+	for _, n := range []int{0, 1, 2, 4} {
+		more, err := lowLatencyBeside(e, n, sides)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, more...)
+	}
+	return lines, nil
+}
+
+func lowLatencyBeside(e effort, busy int, sides []side) ([]line, error) {
+	b, err := burners(busy)
+	if err != nil {
+		return nil, err
+	}
+	defer b.end()
+	scores, err := contest(e.rounds, sides...)
+	if err != nil {
+		return nil, err
+	}
+	ours, standard, pipe := scores[0], scores[1], scores[2]
+	work := fmt.Sprintf("child, %d busy", busy)
+	if busy > 0 {
+		return []line{compare(work, nanoseconds, ours.of(p50), baseline{"default", standard.of(p50)}, atMostTimes(1.1))}, nil
+	}
+	return []line{
+		compare("child", nanoseconds, ours.of(p50), baseline{"pipe", pipe.of(p50)}, atMostTimes(0.1)),
+		compare("child, beside the default", nanoseconds, ours.of(p50), baseline{"default", standard.of(p50)}, target{}),
+	}, nil
+}
+
+// pausingCaller is row A3.
+func pausingCaller(e effort) (lines []line, err error) {
+	c, err := newContenders(small)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	for _, pause := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
+		scores, err := contest(e.rounds, c.pausing(e, pause)...)
+		if err != nil {
+			return nil, err
+		}
+		for i, by := range []string{"child", "pool"} {
+			lines = append(lines, compare(fmt.Sprintf("%s, %v between calls", by, pause), nanoseconds,
+				scores[i].of(p50), baseline{"Go pipe", scores[2].of(p50)}, atMostTimes(1)))
+		}
+	}
+	return lines, nil
+}
+
+func (c *contenders) pausing(e effort, pause time.Duration) []side {
+	echo, buf := echoes(small), make([]byte, small)
+	by := func(caller child.Caller) func() (sample, error) {
+		return func() (sample, error) {
+			ctx, cancel := callContext()
+			defer cancel()
+			return pausing(e.pauses, pause, func() error { return echo(ctx, caller) })
+		}
+	}
+	return []side{
+		{"child", by(c.proc)},
+		{"pool", by(c.pool)},
+		{"Go pipe", func() (sample, error) {
+			return pausing(e.pauses, pause, func() error { return c.goPipe.roundTrip(buf) })
+		}},
+	}
+}

@@ -1,0 +1,71 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/pprof"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/ccrash"
+)
+
+// order is the small typed struct of the rows.
+type order struct {
+	ID            uint64
+	Customer      string
+	Width, Height int
+	Ratio         float64
+	Urgent        bool
+}
+
+var smallStruct = order{123456, "customer-0042", 640, 480, 1.3333, true}
+
+// What runs in the workers.
+var (
+	echo   = child.Define("rows.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+	mirror = child.Define("rows.mirror", func(_ context.Context, o order) (order, error) { return o, nil })
+	who    = child.Define("rows.who", func(context.Context, bool) (int, error) { return os.Getpid(), nil })
+	fill   = child.Define("rows.fill", func(_ context.Context, mib int) (bool, error) { return ccrash.Leak(mib << 20), nil })
+	die    = child.Define("rows.die", func(_ context.Context, d death) (bool, error) { d.happen(); return false, nil })
+	record = child.Define("rows.record", func(_ context.Context, file string) (bool, error) { return true, recordTo(file) })
+)
+
+// death is how and when a worker is to die: at an appointed time of the clock
+// that all processes share, so that its parent knows when that was, and no
+// message is part of what is measured.
+type death struct {
+	At  time.Duration
+	How string
+}
+
+const (
+	byPanic = "panic"
+	byFault = "fault"
+)
+
+func (d death) happen() {
+	time.Sleep(d.At - monotonic() - 2*time.Millisecond) // the rest awake, or it would be late
+	for monotonic() < d.At {
+	}
+	if d.How == byFault {
+		ccrash.Segfault()
+	}
+	panic("as appointed")
+}
+
+// recordTo begins a processor profile of the worker, or ends it when file is "".
+func recordTo(file string) error {
+	if file == "" {
+		pprof.StopCPUProfile()
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return fmt.Errorf("the worker's profile: %w", err)
+	}
+	return pprof.StartCPUProfile(f) // the file stays open until the process ends
+}

@@ -1,0 +1,160 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/pool"
+	"github.com/verdigris-go/verdigris/strategy"
+)
+
+// patience bounds every wait for something that should come at once.
+const patience = time.Minute
+
+// lane is somebody who takes calls, as a user of the library has one: served,
+// ready, with all that watches over it at its defaults.
+type lane struct {
+	child.Caller
+	pids  func() []int
+	close func() error
+}
+
+type service interface {
+	child.Caller
+	ServeReady(context.Context, func()) error
+}
+
+// serveLane serves s until the lane is closed.
+func serveLane(s service, pids func() []int) (*lane, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	up, end := make(chan struct{}), make(chan error, 1)
+	go func() { end <- s.ServeReady(ctx, func() { close(up) }) }()
+	l := &lane{s, pids, func() error { stop(); return <-end }}
+	select {
+	case <-up:
+		return l, nil
+	case err := <-end:
+		stop()
+		return nil, errors.Join(errors.New("it ended before it was ready"), err)
+	}
+}
+
+// quiet is a worker's configuration: the default, without a word on the terminal.
+func quiet() child.Config {
+	return child.Config{Name: "rows", Logger: slog.New(slog.DiscardHandler), StartTimeout: patience}
+}
+
+func oneChild(cfg child.Config) (*lane, error) {
+	p := child.New(cfg)
+	return serveLane(p, func() []int { return []int{p.Stats().PID} })
+}
+
+// plenty is an intensity that no row exceeds.
+var plenty = strategy.Intensity{Restarts: 1 << 30, Period: time.Second}
+
+func poolLane(cfg pool.Config) (*lane, *pool.Pool, error) {
+	cfg.Intensity, cfg.MinReady = plenty, cfg.Size
+	p := pool.New(cfg)
+	l, err := serveLane(p, func() (pids []int) {
+		for _, w := range p.Stats().Workers {
+			pids = append(pids, w.PID)
+		}
+		return pids
+	})
+	return l, p, err
+}
+
+// onePool is a pool of so many workers that get calls sent ahead.
+func onePool(size, ahead int) (*lane, error) {
+	l, _, err := poolLane(pool.Config{Size: size, Ahead: ahead, Worker: quiet()})
+	return l, err
+}
+
+// sparePool is a pool of one worker that has a spare.
+func sparePool() (*lane, *pool.Pool, error) {
+	l, p, err := poolLane(pool.Config{Size: 1, Spares: 1, Worker: quiet()})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := awaitSpare(p); err != nil {
+		return nil, nil, errors.Join(err, l.close())
+	}
+	return l, p, nil
+}
+
+// awaitSpare waits until a pool of one and its spare are complete.
+func awaitSpare(p *pool.Pool) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if s := p.Stats(); s.Up == 1 && s.Spares == 1 && s.Leaving == 0 && s.Busy == 0 {
+			return nil
+		}
+	}
+	return errors.New("the pool's spare has not come up")
+}
+
+// callContext is what a request handler has: a context with a deadline.
+func callContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}
+
+// switchOn sets a field of a configuration that this version need not have, and
+// reports whether it does.
+func switchOn(cfg any, field string) bool {
+	f := reflect.ValueOf(cfg).Elem().FieldByName(field)
+	if !f.IsValid() || f.Kind() != reflect.Bool {
+		return false
+	}
+	f.SetBool(true)
+	return true
+}
+
+// call is one call of a kind, checked.
+type call func(ctx context.Context, c child.Caller) error
+
+func echoes(size int) call {
+	in := make([]byte, size)
+	for i := range in {
+		in[i] = byte(i)
+	}
+	return func(ctx context.Context, c child.Caller) error {
+		out, err := echo.Call(ctx, c, in)
+		if err == nil && (len(out) != size || out[size-1] != in[size-1]) {
+			err = errors.New("the answer is not what was sent")
+		}
+		return err
+	}
+}
+
+func mirrors(ctx context.Context, c child.Caller) error {
+	out, err := mirror.Call(ctx, c, smallStruct)
+	if err == nil && out != smallStruct {
+		err = errors.New("the answer is not what was sent")
+	}
+	return err
+}
+
+// calls makes calls one after the other.
+func (l *lane) calls(long pace, c call) (sample, error) {
+	ctx, cancel := callContext()
+	defer cancel()
+	return timed(long, l.pids(), func() error { return c(ctx, l) })
+}
+
+// pausing makes n calls with a pause before each.
+func pausing(n int, pause time.Duration, operation func() error) (s sample, err error) {
+	for range n {
+		time.Sleep(pause)
+		begin := time.Now()
+		if err := operation(); err != nil {
+			return s, err
+		}
+		s.took = append(s.took, time.Since(begin))
+	}
+	return s, nil
+}

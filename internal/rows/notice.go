@@ -1,0 +1,68 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The baseline "notice": from kill(2) until the kernel tells the parent, by a
+// pidfd, that a small child is dead. The child is cat(1).
+func notices(n int) (s sample, err error) {
+	for range n {
+		took, err := notice()
+		if err != nil {
+			return s, err
+		}
+		s.took = append(s.took, took)
+	}
+	return s, nil
+}
+
+func notice() (took time.Duration, err error) {
+	cmd := exec.Command("cat")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	p, err := startPartner(cmd)
+	if err != nil {
+		return 0, err
+	}
+	defer p.end()
+	hello := []byte("x")
+	if _, err = p.in.Write(hello); err == nil {
+		_, err = io.ReadFull(out, hello) // it is up
+	}
+	if err != nil {
+		return 0, err
+	}
+	fd, err := unix.PidfdOpen(p.pid(), 0)
+	if err != nil {
+		return 0, fmt.Errorf("pidfd_open: %w", err)
+	}
+	defer unix.Close(fd)
+	time.Sleep(time.Millisecond) // until it sleeps again
+
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	begin := monotonic()
+	if err := unix.Kill(p.pid(), unix.SIGKILL); err != nil {
+		return 0, err
+	}
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if n == 1 {
+			return monotonic() - begin, nil
+		}
+		if err != nil && err != unix.EINTR {
+			return 0, err
+		}
+	}
+}

@@ -1,0 +1,101 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// pace is how long a side repeats something in a turn.
+type pace struct {
+	time  time.Duration
+	least int // times, however long they take
+}
+
+// effort says how much is done of everything.
+type effort struct {
+	rounds   int
+	turn     pace
+	pauses   int           // calls with pauses between them, in a turn
+	starts   int           // of workers in a turn
+	deaths   int           // in a turn
+	resident int           // MiB that a worker has resident when it dies
+	window   time.Duration // in which idle workers are watched
+	idlers   int           // idle workers
+	workers  int           // of row G
+	children int           // in-process children
+	restarts int           // of one child in a turn
+	storm    int           // restarts in a storm
+	depth    int           // levels of supervisors
+}
+
+var full = effort{
+	rounds: 5, turn: pace{100 * time.Millisecond, 10}, pauses: 60, starts: 5, deaths: 4, resident: 64, window: 10 * time.Second,
+	idlers: 100, workers: 1000, children: 100_000, restarts: 500, storm: 30_000, depth: 100,
+}
+
+// row is one row of the table.
+type row struct {
+	id, what string
+	lines    func(effort) ([]line, error)
+}
+
+var rows = []row{
+	{"A1", "one caller, 16 B", loneCaller},
+	{"A2", "one caller, 16 B, Config.LowLatency", lowLatencyCaller},
+	{"A3", "one caller with pauses", pausingCaller},
+	{"A4", "one caller, larger payloads", payloads},
+	{"B", "64 callers", crowds},
+	{"C1", "a cold start", coldStarts},
+	{"C2", "a warm pool", warmStarts},
+	{"D1", "SIGKILL", kills},
+	{"D2", "panics and faults in C", crashes},
+	{"E", "idle workers", idleWorkers},
+	{"F1", "many in-process children", manyChildren},
+	{"F2", "restart of one of many", restarts},
+	{"F3", "storms and deep trees", storms},
+	{"G", "a thousand workers", thousand},
+	{"M", "memory allocated by a call", allocations},
+}
+
+func choose(ids []string) ([]row, error) {
+	if len(ids) == 0 {
+		return rows, nil
+	}
+	var chosen []row
+	for _, id := range ids {
+		i := slices.IndexFunc(rows, func(r row) bool { return strings.EqualFold(r.id, id) })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no row %q; there are %s", id, strings.Join(rowIDs(), " "))
+		}
+		chosen = append(chosen, rows[i])
+	}
+	return chosen, nil
+}
+
+func rowIDs() (ids []string) {
+	for _, r := range rows {
+		ids = append(ids, r.id)
+	}
+	return ids
+}
+
+// measure takes a row. One whose rounds do not agree is taken once more: then
+// the second reading counts, whatever it says.
+func measure(r row, e effort) ([]line, error) {
+	lines, err := r.lines(e)
+	wild := func(l line) bool { return !l.steady() }
+	if err == nil && slices.ContainsFunc(lines, wild) {
+		lines, err = r.lines(e)
+	}
+	for i := range lines {
+		lines[i].Row = r.id
+		if wild(lines[i]) {
+			lines[i].Note = strings.TrimPrefix(lines[i].Note+"; rounds differ", "; ")
+		}
+	}
+	return lines, err
+}
