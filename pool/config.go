@@ -94,6 +94,12 @@ type Config struct {
 	// 1. 0: 0.1. NoJitter: none.
 	Jitter float64
 
+	// Retry says how often a call is tried. Zero: once.
+	Retry Retry
+
+	// Quarantine says when an input is refused because it kills workers. Zero: never.
+	Quarantine Quarantine
+
 	// Worker describes each of the workers. Their names are its Name with a number.
 	// Wait is how long calls wait while not one worker is up; Ahead is not used, see
 	// the pool's own.
@@ -134,6 +140,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Jitter = or(c.Jitter, 0.1)
 	c.Intensity = or(c.Intensity, strategy.Intensity{Restarts: max(5, 2*(max(c.Size, c.Max)+c.Spares)), Period: 30 * time.Second})
 	c.Backoff = or(c.Backoff, strategy.Backoff{Initial: 2 * time.Millisecond, Max: 20 * time.Millisecond})
+	c.Retry, c.Quarantine = c.Retry.withDefaults(), c.Quarantine.withDefaults()
 	return c, c.check()
 }
 
@@ -169,6 +176,8 @@ func (c Config) check() error {
 	fault(c.MaxAge != 0 && c.MaxAge < shortest, "MaxAge %v is under %v", c.MaxAge, shortest)
 	fault(c.MaxMemory != 0 && c.MaxMemory < 1<<20, "MaxMemory %d is under 1 MiB; it is in bytes", c.MaxMemory)
 	fault(c.Jitter != NoJitter && !(c.Jitter >= 0 && c.Jitter <= 1), "Jitter %v is not in 0..1", c.Jitter)
+	c.Retry.faults(fault)
+	c.Quarantine.faults(fault)
 	fault(!c.Intensity.Valid(), "Intensity %+v has a negative number", c.Intensity)
 	fault(!c.Backoff.Valid(), "Backoff %+v has a negative number, or Max below Initial", c.Backoff)
 	if faults != nil {
@@ -217,7 +226,7 @@ func (c Config) tick() time.Duration {
 	for _, d := range []struct {
 		of time.Duration
 		on bool
-	}{{c.MaxAge / 10, c.MaxAge > 0}, {c.Idle / 10, c.Max > 0}, {time.Second, c.MaxMemory > 0}} {
+	}{{c.MaxAge / 10, c.MaxAge > 0}, {c.Idle / 10, c.Max > 0}, {time.Second, c.MaxMemory > 0 || c.Quarantine.Deaths > 0}} {
 		if d.on && (every == 0 || d.of < every) {
 			every = d.of
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"sync"
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
@@ -15,31 +14,62 @@ import (
 // [Config.QueueTimeout] and then fails with a [*QueueTimeoutError]; when the queue
 // is full it fails at once with an [*OverloadedError]. A call whose deadline has
 // passed is not sent. A call that a worker had not started when it died goes to
-// another one.
+// another one. A call whose input is in quarantine fails with a [*QuarantinedError].
+// What has failed may be tried again, see [Retry].
 func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
-	open := newOpen(req.Settled)
-	defer func() { open.done(err) }()
+	e := newErrand(req)
+	defer func() { e.done(err) }()
 	if p.fault != nil {
 		return p.fault
 	}
+	e.via, e.inside = p.through(ctx, req)
+	return p.persist(ctx, e)
+}
+
+// attempt brings a call to a worker that begins with it, or finds out why none does.
+func (p *Pool) attempt(ctx context.Context, e *errand) error {
 	c := p.claimOf(ctx)
-	via, inside := p.through(ctx, req)
-	c.inside = inside
+	c.inside = e.inside
 	for again := false; ; again = true {
-		at, err := p.place(ctx, req, &c, again)
+		at, err := p.admit(ctx, e, &c, again)
 		if err != nil {
 			return err
 		}
-		open.add()
-		attempt := *req
-		attempt.Via = via
-		attempt.Settled = func(end error) { p.release(at.slot); open.ended(end) }
-		err = at.slot.worker.proc.Do(ctx, &attempt)
+		err = p.send(ctx, e, at)
 		if !isGone(err) {
 			return err
 		}
 		p.lost(at)
 	}
+}
+
+// admit finds a worker's place for a call, unless its input is in quarantine. It may
+// have come there while the call has waited.
+func (p *Pool) admit(ctx context.Context, e *errand, c *claim, again bool) (place, error) {
+	if err := p.warden.check(ctx, e); err != nil {
+		return place{}, err
+	}
+	at, err := p.place(ctx, e.req, c, again)
+	if err != nil {
+		return place{}, err
+	}
+	if err := p.warden.check(ctx, e); err != nil {
+		p.release(at.slot)
+		return place{}, err
+	}
+	return at, nil
+}
+
+// send gives a call to the worker whose place it has got.
+func (p *Pool) send(ctx context.Context, e *errand, at place) (err error) {
+	e.add()
+	s := &sending{pool: p, errand: e, at: at}
+	attempt := *e.req
+	attempt.Via, attempt.Settled = e.via, s.settled
+	err = errUnwound
+	defer func() { s.returned(ctx, err) }()
+	err = at.slot.worker.proc.Do(ctx, &attempt)
+	return err
 }
 
 // patience, as a value of a call's context, says that the call waits for a worker
@@ -70,50 +100,6 @@ func isGone(err error) bool {
 	}
 	_, ok := errors.AsType[*child.UnavailableError](err)
 	return ok
-}
-
-// open counts what is still going on for one Do: itself, and its attempts,
-// which may be settled later. At zero it tells the one who asked, by the end of the
-// last attempt if there was any.
-type open struct {
-	settled func(error) // may be nil
-
-	mu    sync.Mutex
-	n     int
-	tried bool // there has been an attempt
-	end   error
-}
-
-func newOpen(settled func(error)) *open { return &open{settled: settled, n: 1} }
-
-// add is called before an attempt is made.
-func (o *open) add() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.n++
-	o.tried = true
-}
-
-// ended is called when an attempt is settled.
-func (o *open) ended(end error) {
-	o.mu.Lock()
-	o.end = end
-	o.mu.Unlock()
-	o.done(end)
-}
-
-// done is called with what Do returns.
-func (o *open) done(err error) {
-	o.mu.Lock()
-	o.n--
-	if !o.tried {
-		o.end = err
-	}
-	last, end := o.n == 0, o.end
-	o.mu.Unlock()
-	if last && o.settled != nil {
-		o.settled(end)
-	}
 }
 
 // place finds a worker's place for a call, in the queue if need be. A call that

@@ -85,8 +85,10 @@ func (p *Pool) carryOut(ctx context.Context) {
 	}
 }
 
-// tick looks at what changes by itself: the age and the memory of workers.
+// tick looks at what changes by itself: the age and the memory of workers, and what
+// is in quarantine.
 func (p *Pool) tick() {
+	p.warden.tick()
 	heavy := p.heavy()
 	p.change(func(r *roster, now time.Time) {
 		for _, s := range heavy {

@@ -16,13 +16,15 @@ import (
 // Pool is many workers behind one Caller. [New] makes one; it runs as long as
 // somebody serves it. All methods may be called from any goroutine.
 type Pool struct {
-	cfg    Config
-	fault  error // what is wrong with cfg
-	sup    *tree.Supervisor
-	id     string        // among all pools, see child.Via
-	seed   maphash.Seed  // of the keys
-	wake   chan struct{} // the roster has left orders
-	events *teller
+	cfg     Config
+	fault   error // what is wrong with cfg
+	sup     *tree.Supervisor
+	id      string        // among all pools, see child.Via
+	seed    maphash.Seed  // of the keys
+	wake    chan struct{} // the roster has left orders
+	events  *teller
+	warden  *warden  // nil: there is no quarantine
+	retries *retries // nil: there are none
 
 	mu       sync.Mutex
 	roster   *roster
@@ -51,6 +53,7 @@ func New(cfg Config) *Pool {
 		return p
 	}
 	p.events = newTeller(&p.cfg)
+	p.warden, p.retries = newWarden(&p.cfg, p.seed, p.events), newRetries(p.cfg.Retry)
 	p.setup = p.cfg.Worker.Setup
 	p.roster, p.seats = newRoster(p.cfg.rules(), p.cfg.Size), p.cfg.Size
 	p.follow()

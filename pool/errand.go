@@ -1,0 +1,170 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/verdigris-go/verdigris/child"
+)
+
+// errand is one call on its way through the pool. It counts what is still going on for
+// it: Do itself, and the sendings, which may be settled later. At zero it tells the
+// one who asked.
+type errand struct {
+	req    *child.Request
+	via    string // the pools it has come through, this one included
+	inside bool   // it comes from a function that runs in this one
+
+	// Of the goroutine that has called Do.
+	input      identity
+	seen, sure bool // its identity was looked for, and found
+
+	mu    sync.Mutex
+	n     int
+	tried bool  // there has been a sending
+	begun bool  // a worker has begun with it
+	end   error // of the last sending that a worker has begun with, else of the last one
+}
+
+func newErrand(req *child.Request) *errand { return &errand{req: req, n: 1} }
+
+// recognised finds out the identity of the call's input, once; false: it has none.
+func (e *errand) recognised(ctx context.Context, w *warden) bool {
+	if !e.seen {
+		e.input, e.sure = w.recognise(ctx, e.req)
+		e.seen = true
+	}
+	return e.sure
+}
+
+// add is called before a sending.
+func (e *errand) add() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.n++
+	e.tried = true
+}
+
+// ended is called when a sending is settled.
+func (e *errand) ended(end error) {
+	begun := !errors.Is(end, child.ErrNotStarted)
+	e.mu.Lock()
+	if begun || !e.begun {
+		e.end = end
+	}
+	e.begun = e.begun || begun
+	e.mu.Unlock()
+	e.done(end)
+}
+
+// done is called with what Do returns.
+func (e *errand) done(err error) {
+	e.mu.Lock()
+	e.n--
+	if !e.tried {
+		e.end = err
+	}
+	last, end := e.n == 0, e.end
+	e.mu.Unlock()
+	if last && e.req.Settled != nil {
+		e.req.Settled(end)
+	}
+}
+
+// sending is a call in a worker's place. It has two ends: the worker is rid of the
+// call, and the caller has what it waited for, or has left. As a rule the place is free
+// at the first of them. But before the place of a worker that has died is given
+// back, its death is taken down, with the identity of the input; that is found out in
+// the caller's goroutine, because nobody may look at an input after its call.
+type sending struct {
+	pool   *Pool
+	errand *errand
+	at     place
+
+	crash *child.CrashError // that its input may have caused
+	input identity
+	sure  bool // that is its identity
+	ends  atomic.Int32
+}
+
+// settled is told by the worker, see [child.Request].
+func (s *sending) settled(end error) {
+	if s.pool.warden != nil {
+		if s.crash = suspectable(end); s.crash != nil {
+			s.meet()
+			return
+		}
+	}
+	s.conclude(end)
+}
+
+// returned is told by the caller's goroutine.
+func (s *sending) returned(ctx context.Context, err error) {
+	w := s.pool.warden
+	if w == nil {
+		return
+	}
+	switch outcomeOf(err) {
+	case unbegun:
+	case answered:
+		if s.errand.sure {
+			w.answered(s.errand.input)
+		}
+	default: // it has died, or may yet
+		s.sure = s.errand.recognised(ctx, w)
+		s.input = s.errand.input
+	}
+	s.meet()
+}
+
+// errUnwound stands for the result of a Do that does not return: it calls what the
+// caller has brought along, which may panic.
+var errUnwound = errors.New("the call was unwound")
+
+// meet is called at both ends of a call that has died, and at one of others.
+func (s *sending) meet() {
+	if s.ends.Add(1) < 2 {
+		return
+	}
+	if s.sure {
+		s.pool.warden.died(s.input, s.crash)
+	}
+	s.conclude(s.crash)
+}
+
+func (s *sending) conclude(end error) {
+	s.pool.release(s.at.slot)
+	s.errand.ended(end)
+}
+
+// outcome is what a worker's error means for a call.
+type outcome uint8
+
+const (
+	answered outcome = iota // the function has returned
+	crashed                 // its worker has died with it
+	left                    // its caller has left, and the function may still run
+	unbegun                 // no worker has begun with it
+	wrong                   // the call is wrong in itself
+)
+
+func outcomeOf(err error) outcome {
+	if err == nil {
+		return answered
+	}
+	if _, no := errors.AsType[*child.RemoteError](err); no {
+		return answered
+	}
+	if _, died := errors.AsType[*child.CrashError](err); died {
+		return crashed
+	}
+	if errors.Is(err, child.ErrNotStarted) {
+		return unbegun
+	}
+	if _, gone := errors.AsType[*child.InterruptedError](err); gone {
+		return left
+	}
+	return wrong
+}
