@@ -211,6 +211,7 @@ func TestMapOnAProcess(t *testing.T) {
 				}
 			}
 		}()
+		until(t, "the worker is up", func() bool { return w.Stats().Up })
 		n, lost := 0, 0
 		for out, err := range pool.Map(t.Context(), w, fragile, (&upTo{n: 150}).all(), pool.MapConfig{}) {
 			if crash, _ := errors.AsType[*child.CrashError](err); crash != nil {
