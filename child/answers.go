@@ -18,11 +18,12 @@ type answers struct {
 	file *os.File
 }
 
-// call runs a function and writes what came of it.
-func (a *answers) call(ctx context.Context, id uint64, f *function, state any, input []byte) {
+// call runs a function and writes what came of it; last is its last report.
+func (a *answers) call(ctx context.Context, id uint64, f *function, state any, input []byte, last *reporter) {
 	buf := buffers.Get().(*[]byte)
 	frame := wire.Begin((*buf)[:0], wire.KindAnswer, id)
 	frame, err := f.run(ctx, state, input, frame)
+	last.end()
 	if err == nil {
 		err = wire.End(frame, 0, a.limit)
 	}
@@ -35,6 +36,22 @@ func (a *answers) call(ctx context.Context, id uint64, f *function, state any, i
 		*buf = frame
 		buffers.Put(buf)
 	}
+}
+
+// stream runs a stream and writes how it ended.
+func (a *answers) stream(o *outflow, f *function, state any, input []byte, last *reporter) {
+	err := o.pour(f, state, input)
+	last.end()
+	if err != nil {
+		a.fail(o.id, err)
+		return
+	}
+	a.write(wire.AppendFrame(nil, wire.KindDone, o.id, nil))
+}
+
+// progress writes how far a call has come.
+func (a *answers) progress(id uint64, body wire.ProgressBody) {
+	a.write(wire.AppendFrame(nil, wire.KindProgress, id, body.Append(nil)))
 }
 
 // fail writes an error as the answer.

@@ -30,7 +30,8 @@ type calls struct {
 type call struct {
 	id      uint64
 	info    CallInfo
-	sent    []byte        // a copy of the frame, if Config.Replay wants it
+	sent    *[]byte       // a copy of the frame, if Config.Replay wants it
+	feed    *feed         // what comes before the answer; nil if nothing may
 	settled func(error)   // may be nil
 	left    atomic.Bool   // its caller has gone
 	done    chan struct{} // closed when settled; body and err are final then

@@ -118,6 +118,12 @@ type Config struct {
 	// MaxFrame bounds one message either way, in bytes (64 MiB; at most 1 GiB).
 	MaxFrame int
 
+	// Window is how much a stream may send ahead of its consumer, in bytes (1 MiB;
+	// from 1 KiB to 1 GiB); of an item's length and 64 bytes more are counted. A call
+	// of a stream holds that much of this program's memory and one item more, at
+	// most. It should be a few times what arrives while the loop's body runs once.
+	Window int
+
 	// Memory bounds what the worker and all that it starts may use, in bytes: 0 is
 	// no bound, and less than 16 MiB is refused (32 MiB under the race detector),
 	// which a Go program needs for itself. It is kept by a control group where one can be had, and otherwise by
@@ -158,6 +164,7 @@ const (
 	defaultAhead    = 64
 	maxConcurrency  = 4096
 	defaultMaxFrame = 64 << 20
+	defaultWindow   = 1 << 20
 )
 
 // Check reports everything that is wrong with the configuration, as Serve and
@@ -189,6 +196,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxFrame = or(c.MaxFrame, defaultMaxFrame)
 	if c.MaxFrame < 1<<10 || c.MaxFrame > 1<<30 {
 		fault("MaxFrame %d is not in 1 KiB..1 GiB", c.MaxFrame)
+	}
+	c.Window = or(c.Window, defaultWindow)
+	if c.Window < 1<<10 || c.Window > 1<<30 {
+		fault("Window %d is not in 1 KiB..1 GiB", c.Window)
 	}
 	if c.Memory != 0 && c.Memory < minMemory {
 		fault("Memory %d is less than the %d MiB that a worker needs for itself", c.Memory, minMemory>>20)

@@ -1,6 +1,13 @@
 package child
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
 
 // W3C names under which trace context travels (Trace Context, Baggage).
 const (
@@ -24,8 +31,30 @@ func Key(ctx context.Context) string { return Meta(ctx, metaKey) }
 // WithMeta returns a context whose calls carry a value under a name, for
 // example trace context under [TraceParent]. Values are meant to be few and
 // small: all of them travel with each call. More than 32, or a value of more than
-// 8 KiB, fail the call before it is sent.
+// 8 KiB, fail the call before it is sent, and so does a name that begins with
+// "verdigris.": those are the library's own.
 func WithMeta(ctx context.Context, name, value string) context.Context {
+	if strings.HasPrefix(name, wire.MetaReserved) {
+		name, value = metaRefused, name
+	}
+	return with(ctx, name, value)
+}
+
+// metaRefused is the name under which a reserved one that WithMeta was given is
+// remembered, until a call is to be sent.
+const metaRefused = wire.MetaReserved + "refused"
+
+// reserved returns an error if the user has given a name that is not his.
+func reserved(meta map[string]string) error {
+	name, refused := meta[metaRefused]
+	if !refused {
+		return nil
+	}
+	return fmt.Errorf("WithMeta was given the name %q, and names that begin with %q are the library's own: use another", name, wire.MetaReserved)
+}
+
+// with is WithMeta, for the library's names too.
+func with(ctx context.Context, name, value string) context.Context {
 	old := allMeta(ctx)
 	meta := make(map[string]string, len(old)+1)
 	for k, v := range old {
@@ -33,6 +62,16 @@ func WithMeta(ctx context.Context, name, value string) context.Context {
 	}
 	meta[name] = value
 	return withAllMeta(ctx, meta)
+}
+
+// without is a context that does not carry the name.
+func without(ctx context.Context, name string) context.Context {
+	meta := maps.Clone(allMeta(ctx))
+	if _, has := meta[name]; !has {
+		return ctx
+	}
+	delete(meta, name)
+	return context.WithValue(ctx, metaContext{}, meta)
 }
 
 // Meta returns the value that the context carries under a name, or "". In a

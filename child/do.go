@@ -34,7 +34,10 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 		r.calls.leave()
 		return false, err
 	}
-	r.transport.Wait(k.done, ctx.Done())
+	if k.feed != nil {
+		return true, r.follow(ctx, k, req)
+	}
+	r.transport.Wait(k.done, ctx.Done(), nil)
 	select {
 	case <-k.done:
 		return true, k.finish(req)
@@ -56,7 +59,7 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 		return nil, err
 	}
 	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, settled: req.Settled, done: make(chan struct{})}
-	k.sent = r.cfg.Replay.copy(frame)
+	k.sent, k.feed = r.cfg.Replay.copy(frame), newFeed(ctx, req, meta, r.cfg.Window)
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
 	if reusable {
 		*buf = frame
@@ -73,7 +76,10 @@ func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[str
 	if deadline, ok := ctx.Deadline(); ok {
 		left = max(time.Until(deadline), 1)
 	}
-	dst, err := wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
+	err := reserved(meta)
+	if err == nil {
+		dst, err = wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
+	}
 	if err == nil {
 		dst, err = req.AppendInput(dst)
 	}
@@ -96,9 +102,43 @@ func (e *encodeError) Error() string        { return "call " + e.fn + " was not 
 func (e *encodeError) Unwrap() error        { return e.err }
 func (e *encodeError) Is(target error) bool { return target == ErrNotStarted }
 
+// follow is the wait of a call that brings more than an answer. It is handed over
+// here, to code of the caller's that may take its time, panic or end its
+// goroutine: the call is then given up, and when ctx ends meanwhile.
+func (r *run) follow(ctx context.Context, k *call, req *Request) error {
+	leave := sync.OnceFunc(func() { k.feed.close(); r.leave(ctx, k) })
+	defer context.AfterFunc(ctx, leave)()
+	over := false
+	defer func() {
+		if !over {
+			leave()
+		}
+	}()
+	err := k.feed.follow(ctx, req, source{k.done, r.transport.Wait, func(bytes int64) {
+		_ = r.control.send(wire.KindCredit, k.id, wire.Credit{Bytes: bytes}) // if it fails the worker is dying
+	}})
+	over = err == nil
+	switch {
+	case err == errEnough:
+		return nil
+	case err == errImpatient, over && req.items != nil && answersCancel(ctx, k.err):
+		return r.interrupted(ctx, k)
+	case !over:
+		return err
+	}
+	return k.finish(req)
+}
+
+// answersCancel reports whether a stream has ended by an error because its
+// context has.
+func answersCancel(ctx context.Context, err error) bool {
+	_, remote := errors.AsType[*RemoteError](err)
+	return remote && ctx.Err() != nil
+}
+
 // finish gives the caller the answer.
 func (k *call) finish(req *Request) error {
-	if k.err != nil {
+	if k.err != nil || req.items != nil {
 		return k.err
 	}
 	err := req.DecodeOutput(*k.body)
@@ -108,9 +148,21 @@ func (k *call) finish(req *Request) error {
 	return err
 }
 
-// giveUp lets the caller go. The call's slot stays taken until the worker has
-// answered; the worker is told, and killed when its time is up and it goes on.
+// giveUp lets the caller go.
 func (r *run) giveUp(ctx context.Context, k *call) error {
+	r.leave(ctx, k)
+	return r.interrupted(ctx, k)
+}
+
+func (r *run) interrupted(ctx context.Context, k *call) error {
+	err := interrupted(ctx, r.cfg.Name, k.info.Func, true)
+	err.waiting = r.started() < k.id
+	return err
+}
+
+// leave notes that the caller has gone. The call's slot stays taken until the worker
+// has answered; the worker is told, and killed when its time is up and it goes on.
+func (r *run) leave(ctx context.Context, k *call) {
 	k.left.Store(true)
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel, o := wire.Cancel{Reason: wire.Canceled}, order{Canceled, k.info.String(), k.id}
@@ -124,9 +176,6 @@ func (r *run) giveUp(ctx context.Context, k *call) error {
 		o.cause = Deadline
 		r.watch(k, time.Until(deadline)+r.cfg.Grace, o)
 	}
-	err := interrupted(ctx, r.cfg.Name, k.info.Func, true)
-	err.waiting = r.started() < k.id
-	return err
 }
 
 // watch looks at the call again after a while, and kills the worker if it is to
@@ -157,21 +206,49 @@ func (r *run) deliver(f wire.Frame) error {
 	switch {
 	case k == nil:
 		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is not on its way", f.Kind, f.ID)}
-	case f.Kind == wire.KindAnswer:
-		return r.answered(k, f.Body)
 	case f.Kind == wire.KindError:
 		return r.refused(k, f.Body)
 	case f.Kind == wire.KindPanic:
 		return r.panics(k, f.Body)
+	case r.started() < k.id: // all else comes of a function that runs
+		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which it has not begun", f.Kind, f.ID)}
+	case f.Kind == wire.KindProgress:
+		return r.progressed(k, f.Body)
+	case k.streams() != (f.Kind == wire.KindItem || f.Kind == wire.KindDone):
+		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which %s", f.Kind, f.ID, k.what())}
+	case f.Kind == wire.KindItem:
+		return k.feed.put(f.Body)
+	case f.Kind == wire.KindDone:
+		r.settle(k, nil)
+		return nil
 	}
-	return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is no stream", f.Kind, f.ID)}
+	return r.answered(k, f.Body)
 }
 
-// answered settles a call whose function has returned, so it must have begun.
-func (r *run) answered(k *call, body []byte) error {
-	if r.started() < k.id {
-		return &protocolError{fmt.Sprintf("an answer to call %d, which it has not begun", k.id)}
+// streams reports whether the call is one of a stream.
+func (k *call) streams() bool { return k.feed != nil && k.feed.window > 0 }
+
+func (k *call) what() string {
+	if k.streams() {
+		return "is a stream"
 	}
+	return "is no stream"
+}
+
+// progressed takes a report for a caller who has asked for it.
+func (r *run) progressed(k *call, body []byte) error {
+	if k.feed == nil || k.feed.show == nil {
+		return &protocolError{fmt.Sprintf("a report on call %d, which nobody has asked for", k.id)}
+	}
+	p, err := wire.ParseProgress(body)
+	if err == nil {
+		k.feed.tell(Progress(p))
+	}
+	return err
+}
+
+// answered settles a call whose function has returned.
+func (r *run) answered(k *call, body []byte) error {
 	if !k.left.Load() {
 		k.body = buffers.Get().(*[]byte)
 		*k.body = append((*k.body)[:0], body...)

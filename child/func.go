@@ -35,14 +35,7 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error))
 }
 
 func define[In, Out any](name, state string, fn func(context.Context, any, In) (Out, error)) Func[In, Out] {
-	in, err := wire.CodecFor[In]()
-	if err != nil {
-		panic(fmt.Sprintf("child: Define(%q): the input: %v", name, err))
-	}
-	out, err := wire.CodecFor[Out]()
-	if err != nil {
-		panic(fmt.Sprintf("child: Define(%q): the output: %v", name, err))
-	}
+	in, out := codecsOf[In, Out]("Define", name)
 	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature()}
 	f.run = func(ctx context.Context, state any, input, dst []byte) ([]byte, error) {
 		v, err := in.Decode(input)
@@ -76,6 +69,19 @@ func (f Func[In, Out]) Idempotent() Func[In, Out] {
 	return f
 }
 
+// codecsOf makes the codecs of a function's types, or panics.
+func codecsOf[In, Out any](define, name string) (wire.Codec[In], wire.Codec[Out]) {
+	in, err := wire.CodecFor[In]()
+	if err != nil {
+		panic(fmt.Sprintf("child: %s(%q): the input: %v", define, name, err))
+	}
+	out, err := wire.CodecFor[Out]()
+	if err != nil {
+		panic(fmt.Sprintf("child: %s(%q): the output: %v", define, name, err))
+	}
+	return in, out
+}
+
 // Call runs the function in a worker of c and waits for its answer. It returns
 // at once when ctx ends. The error is one of
 //
@@ -106,12 +112,14 @@ func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 // Name returns the name the function was defined under.
 func (f *function) Name() string { return f.name }
 
-// function is what the registry knows of a Func, its types erased.
+// function is what the registry knows of a Func or a Stream, its types erased. It
+// has run or stream.
 type function struct {
 	name    string
 	state   string // the state it needs, "" for none
 	in, out string // signatures, compared with a separate binary's
 	run     func(ctx context.Context, state any, input, dst []byte) ([]byte, error)
+	stream  func(ctx context.Context, state any, input []byte, to *outflow) error
 }
 
 // Caller is whoever can take calls: a [Process], a pool of them, [Inline].
@@ -139,7 +147,8 @@ type Request struct {
 	fn         *function
 	idempotent bool
 	append     func(dst []byte) ([]byte, error)
-	decode     func(body []byte) error
+	decode     func(body []byte) error // of a Func
+	items      *consumer               // of a Stream
 }
 
 // settle tells who asked that the call takes no worker's time any more.
@@ -171,6 +180,9 @@ func (r *Request) AppendInput(dst []byte) ([]byte, error) {
 // DecodeOutput takes the encoded answer, one CBOR item, which it copies what it
 // needs from.
 func (r *Request) DecodeOutput(body []byte) error {
+	if r.items != nil {
+		return fmt.Errorf("child: %s is a stream, its items go to TakeItem", r.fn.name)
+	}
 	if err := r.decode(body); err != nil {
 		return &codecError{r.fn.name, "output", err}
 	}

@@ -28,7 +28,7 @@ type Inline struct {
 	open  bool
 }
 
-// NewInline makes an Inline. Of cfg it uses Name, Setup, Concurrency,
+// NewInline makes an Inline. Of cfg it uses Name, Setup, Concurrency, Window,
 // CallTimeout, MaxFrame and Stop.Drain.
 func NewInline(cfg Config) *Inline {
 	i := &Inline{}
@@ -82,30 +82,62 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		<-i.slots
 		return false, err
 	}
-	answered := make(chan inlineAnswer, 1)
+	k := &inlineCall{done: make(chan struct{}), feed: newFeed(ctx, req, allMeta(ctx), i.cfg.Window)}
 	go func() {
-		var a inlineAnswer
 		defer func() {
 			<-i.slots
-			req.settle(a.err)
-			answered <- a
+			req.settle(k.err)
+			close(k.done)
 		}()
-		i.run(ctx, frame[wire.HeaderSize:], req, &a)
+		i.run(ctx, frame[wire.HeaderSize:], req, k)
 	}()
-	select {
-	case a := <-answered:
-		if a.err != nil {
-			return true, a.err
-		}
-		return true, req.DecodeOutput(a.body)
-	case <-ctx.Done():
+	if k.feed != nil {
+		return true, i.follow(ctx, req, k)
+	}
+	waitFor(k.done, ctx.Done(), nil)
+	if !isClosed(k.done) {
 		return true, interrupted(ctx, i.cfg.Name, req.fn.name, true)
 	}
+	return true, k.finish(req)
 }
 
-type inlineAnswer struct {
+// inlineCall is a call on its way. Its function's goroutine writes all but feed.
+type inlineCall struct {
+	feed *feed         // what comes before the answer; nil if nothing may
+	out  *outflow      // of a stream; set before its first item
+	done chan struct{} // closed at the end; body and err are final then
 	body []byte
 	err  error
+}
+
+func (k *inlineCall) finish(req *Request) error {
+	if k.err != nil || req.items != nil {
+		return k.err
+	}
+	return req.DecodeOutput(k.body)
+}
+
+// follow is the wait of a call that brings more than an answer. That its caller has
+// left the function learns by its context, which ends when this returns.
+func (i *Inline) follow(ctx context.Context, req *Request, k *inlineCall) error {
+	defer k.feed.close()
+	err := k.feed.follow(ctx, req, source{k.done, waitFor, func(bytes int64) { k.out.credit(bytes) }})
+	switch {
+	case err == errEnough:
+		return nil
+	case err == errImpatient, err == nil && req.items != nil && answersCancel(ctx, k.err):
+		return interrupted(ctx, i.cfg.Name, req.fn.name, true)
+	case err != nil:
+		return err
+	}
+	return k.finish(req)
+}
+
+// tell passes a report on, as it would have crossed a process boundary.
+func (k *inlineCall) tell(p wire.ProgressBody) {
+	if p, err := wire.ParseProgress(p.Append(nil)); err == nil {
+		k.feed.tell(Progress(p))
+	}
 }
 
 func (i *Inline) limit(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -116,38 +148,58 @@ func (i *Inline) limit(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // run does what a worker does with a call's body.
-func (i *Inline) run(ctx context.Context, body []byte, req *Request, a *inlineAnswer) {
+func (i *Inline) run(ctx context.Context, body []byte, req *Request, k *inlineCall) {
 	began, returned := time.Now(), false
 	defer func() {
 		if v := recover(); !returned {
-			a.err = i.crash(ctx, began, req, v)
+			k.err = i.crash(ctx, began, req, v)
 		}
 	}()
-	a.body, a.err = i.answer(ctx, body, req)
+	if err := i.answer(ctx, body, req, k); err != nil {
+		k.err = err
+	}
 	returned = true
 }
 
-func (i *Inline) answer(ctx context.Context, body []byte, req *Request) ([]byte, error) {
+func (i *Inline) answer(ctx context.Context, body []byte, req *Request, k *inlineCall) error {
 	state, err := i.opened(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	call, err := wire.ParseCall(body)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	var reports *reporter
+	if _, asked := call.Meta[wire.MetaProgress]; asked {
+		reports = newReporter(call, k.tell)
 	}
 	// The values of the caller's context do not cross a process boundary.
-	inside, stop := handlerContext(call)
+	inside, stop := handlerContext(call, reports)
 	defer stop(nil)
 	defer context.AfterFunc(ctx, func() { stop(context.Cause(ctx)) })()
-	frame, err := req.fn.run(inside, state, call.Input, wire.Begin(nil, wire.KindAnswer, 1))
+	err = i.perform(inside, call.Input, req.fn, state, k)
+	reports.end()
+	if err != nil {
+		return &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}
+	}
+	return nil
+}
+
+// perform runs the function, and puts what comes of it where a worker's frames go.
+func (i *Inline) perform(ctx context.Context, input []byte, f *function, state any, k *inlineCall) error {
+	if f.stream != nil {
+		k.out = newOutflow(ctx, 1, i.cfg.Window, i.cfg.MaxFrame, func(frame []byte) { _ = k.feed.put(frame[wire.HeaderSize:]) })
+		return k.out.pour(f, state, input)
+	}
+	frame, err := f.run(ctx, state, input, wire.Begin(nil, wire.KindAnswer, 1))
 	if err == nil {
 		err = wire.End(frame, 0, i.cfg.MaxFrame)
 	}
-	if err != nil {
-		return nil, &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}
+	if err == nil {
+		k.body = frame[wire.HeaderSize:]
 	}
-	return frame[wire.HeaderSize:], nil
+	return err
 }
 
 // crash is what a panic, or the end of the goroutine, would have done to a worker.

@@ -209,11 +209,23 @@ func prepareReplay(ctx context.Context, cfg Config, file string) (context.Contex
 	if build, _ := spawn.BuildID(); build != c.Build {
 		cfg.Logger.Warn("a call that crashed another build of this program is run again", "file", file, "func", c.Func, "build", build, "crashed", c.Build)
 	}
-	return withAllMeta(ctx, c.Meta), cfg, &Request{
+	req := &Request{
 		fn:     f,
 		append: func(dst []byte) ([]byte, error) { return append(dst, c.Input...), nil },
 		decode: func([]byte) error { return nil },
-	}, nil
+	}
+	if f.stream != nil {
+		req.items = &consumer{take: func([]byte) (bool, error) { return true, nil }}
+	}
+	return replayContext(ctx, c.Meta), cfg, req, nil
+}
+
+// replayContext gives the call the values that it had. Whether its progress is
+// shown is for who replays it to say.
+func replayContext(ctx context.Context, meta map[string]string) context.Context {
+	fn := asksProgress(ctx, allMeta(ctx))
+	delete(meta, wire.MetaProgress)
+	return OnProgress(withAllMeta(ctx, meta), fn)
 }
 
 // keeps reports whether the inputs of calls that this cause has hit are worth
@@ -258,7 +270,7 @@ func (r *run) write(crash *CrashError, text string, running []*call) []string {
 			State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Time: time.Now(),
 			Worker: strings.ToValidUTF8(r.cfg.Name, "\uFFFD"), Build: build, Cause: crash.Cause.String(), Error: text,
 		}
-		file, err := r.cfg.Replay.write(c, k.sent, fmt.Sprintf("%d-%d", crash.PID, k.id))
+		file, err := r.cfg.Replay.write(c, k.frame(), fmt.Sprintf("%d-%d", crash.PID, k.id))
 		if err != nil {
 			r.cfg.Logger.Warn("the input of a crashed call is not kept", "worker", r.cfg.Name, slog.Any("call", k.info), slog.Any("error", err))
 		}
@@ -269,9 +281,18 @@ func (r *run) write(crash *CrashError, text string, running []*call) []string {
 
 // copy is the frame of a call, to be kept until it is answered; nil if it would not
 // be written anyway.
-func (f ReplayFiles) copy(frame []byte) []byte {
+func (f ReplayFiles) copy(frame []byte) *[]byte {
 	if f.Dir == "" || int64(len(frame)) > f.MaxInput+maxCallHead {
 		return nil
 	}
-	return bytes.Clone(frame)
+	c := bytes.Clone(frame)
+	return &c
+}
+
+// frame is the copy of the call's frame, or nil.
+func (k *call) frame() []byte {
+	if k.sent == nil {
+		return nil
+	}
+	return *k.sent
 }

@@ -179,7 +179,7 @@ var errDied = errors.New("it died") // internal: the crash tells how
 func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (step string, err error) {
 	setup := wire.Setup{
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
-		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input,
+		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window,
 	}
 	if err := r.control.send(wire.KindSetup, 0, setup); err != nil {
 		return "handshake", err
@@ -244,19 +244,26 @@ func (r *run) meet(h wire.Hello) error {
 		theirs[f.Name] = f
 	}
 	r.unknown = map[string]string{}
+	streams := slices.Contains(h.Capabilities, wire.CapStreams)
 	for _, f := range functions.all() {
-		if why := differs(f, theirs); why != "" {
+		if why := differs(f, theirs, streams); why != "" {
 			r.unknown[f.name] = why
 		}
 	}
 	return nil
 }
 
-func differs(f *function, theirs map[string]wire.Function) string {
+// differs says why a binary with these functions cannot run f, or "". streams: it
+// knows what a stream is.
+func differs(f *function, theirs map[string]wire.Function, streams bool) string {
 	t, known := theirs[f.name]
 	switch {
 	case !known:
 		return "its binary does not define it"
+	case f.stream != nil && !streams:
+		return "it is a stream here, and its binary knows none"
+	case t.Stream != (f.stream != nil):
+		return "it is a stream on one side only"
 	case t.In != "" && t.In != f.in:
 		return fmt.Sprintf("its input is %s there and %s here", t.In, f.in)
 	case t.Out != "" && t.Out != f.out:

@@ -20,8 +20,9 @@ type Transport interface {
 	// Flush sees to it that what has been enqueued is written, and never waits for
 	// the worker. crowd says that other calls are on their way too.
 	Flush(crowd bool)
-	// Wait returns when done is closed, or when cancel is.
-	Wait(done, cancel <-chan struct{})
+	// Wait returns when done is closed, or cancel is, or something comes on more,
+	// which may be nil.
+	Wait(done, cancel, more <-chan struct{})
 	// Drain delivers what the worker had written before its death, for at most
 	// the given time (somebody else may hold the other end open), and then ends.
 	Drain(limit time.Duration)
@@ -76,10 +77,13 @@ func (p *pipes) Enqueue(frame []byte) (bool, error) {
 
 func (p *pipes) Flush(crowd bool) { p.out.flush(crowd) }
 
-func (p *pipes) Wait(done, cancel <-chan struct{}) {
+func (p *pipes) Wait(done, cancel, more <-chan struct{}) { waitFor(done, cancel, more) }
+
+func waitFor(done, cancel, more <-chan struct{}) {
 	select {
 	case <-done:
 	case <-cancel:
+	case <-more:
 	}
 }
 

@@ -181,14 +181,14 @@ func flushNeverWaits(t *testing.T, b *testbench) {
 func waitWaitsForEither(t *testing.T, b *testbench) {
 	over, never := make(chan struct{}), make(chan struct{})
 	close(over)
-	promptly(t, "done", func() { b.transport.Wait(over, never) })
-	promptly(t, "cancel", func() { b.transport.Wait(never, over) })
+	promptly(t, "done", func() { b.transport.Wait(over, never, nil) })
+	promptly(t, "cancel", func() { b.transport.Wait(never, over, nil) })
 	var returned atomic.Bool
 	done := make(chan struct{})
 	waiting := make(chan struct{})
 	go func() {
 		defer close(waiting)
-		b.transport.Wait(done, nil)
+		b.transport.Wait(done, nil, nil)
 		returned.Store(true)
 	}()
 	time.Sleep(10 * time.Millisecond)

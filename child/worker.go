@@ -41,6 +41,7 @@ type worker struct {
 
 	mu       sync.Mutex
 	running  map[uint64]context.CancelCauseFunc // the calls that run
+	streams  map[uint64]*outflow                // of them, those that bring items
 	canceled map[uint64]error                   // cancels of calls that have not been started yet
 	seen     uint64                             // highest id taken from the call channel
 	stopping bool                               // shutdown has come: nothing is started any more
@@ -70,7 +71,7 @@ func serveParent() error {
 }
 
 func newWorker(files descriptors, exit func(status int)) (w *worker, err error) {
-	w = &worker{exit: exit, opened: make(chan struct{}), running: map[uint64]context.CancelCauseFunc{}, canceled: map[uint64]error{}}
+	w = &worker{exit: exit, opened: make(chan struct{}), running: map[uint64]context.CancelCauseFunc{}, streams: map[uint64]*outflow{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
 	if w.marker, err = statuspage.Open(files.status); err != nil {
 		return nil, err
@@ -136,10 +137,10 @@ func shortName(argv0 string) string {
 
 // greet says who we are and learns what the parent wants.
 func (w *worker) greet(r *wire.Reader) error {
-	hello := wire.Hello{PID: os.Getpid(), Language: runtime.Version(), Capabilities: []string{wire.CapStatusPage}}
+	hello := wire.Hello{PID: os.Getpid(), Language: runtime.Version(), Capabilities: []string{wire.CapStatusPage, wire.CapStreams}}
 	hello.Build, _ = spawn.BuildID() // without one, only a parent that asks for it refuses us
 	for _, f := range functions.all() {
-		hello.Functions = append(hello.Functions, wire.Function{Name: f.name, In: f.in, Out: f.out, State: f.state})
+		hello.Functions = append(hello.Functions, wire.Function{Name: f.name, In: f.in, Out: f.out, State: f.state, Stream: f.stream != nil})
 	}
 	if err := w.control.send(wire.KindHello, 0, hello); err != nil {
 		return err
@@ -211,6 +212,10 @@ func (w *worker) obey(r *wire.Reader) {
 			if c, err := wire.ParseCancel(f.Body); err == nil {
 				w.cancel(f.ID, c.Reason)
 			}
+		case wire.KindCredit:
+			if c, err := wire.ParseCredit(f.Body); err == nil {
+				w.credit(f.ID, c.Bytes)
+			}
 		case wire.KindShutdown:
 			w.mu.Lock()
 			w.stopping = true // before the next frame is taken
@@ -236,6 +241,15 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 		stop(cause)
 	} else if id > w.seen && len(w.canceled) < maxEarlyCancels {
 		w.canceled[id] = cause
+	}
+}
+
+// credit lets a stream go on, if it still does.
+func (w *worker) credit(id uint64, bytes int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o := w.streams[id]; o != nil {
+		o.credit(bytes)
 	}
 }
 
@@ -322,34 +336,57 @@ func (w *worker) handle(id uint64, body []byte) { w.accept(id, body)() }
 // that the mark means all calls up to it, and a cancel finds its call.
 func (w *worker) accept(id uint64, body []byte) (run func()) {
 	refuse := func(err error) func() { return func() { w.answers.fail(id, err) } }
-	ctx, done, call, err := w.start(id, body)
+	c, err := w.start(id, body)
 	if err != nil {
 		return refuse(err)
 	}
-	f, known := functions.get(call.Func)
+	f, known := functions.get(c.call.Func)
 	switch {
 	case !known:
-		err = fmt.Errorf("this binary does not define the function %q", call.Func)
+		err = fmt.Errorf("this binary does not define the function %q", c.call.Func)
 	case f.state != "" && f.state != w.setup.State:
 		err = fmt.Errorf("the function %q works on the state %q, this worker has %q", f.name, f.state, w.setup.State)
+	case f.stream != nil && w.setup.Window == 0:
+		err = fmt.Errorf("%q is a stream, and the parent knows none", f.name)
 	}
 	if err != nil {
-		done()
+		c.done()
 		return refuse(err)
 	}
 	return func() {
-		defer done()
+		defer c.done()
 		returned := false
 		defer w.recovers(id, &returned)
-		w.answers.call(ctx, id, f, w.state, call.Input)
+		if f.stream != nil {
+			w.answers.stream(w.outflow(c.ctx, id), f, w.state, c.call.Input, c.reports)
+		} else {
+			w.answers.call(c.ctx, id, f, w.state, c.call.Input, c.reports)
+		}
 		returned = true
 	}
+}
+
+// outflow makes the way out for the items of a stream, which its call's done ends.
+func (w *worker) outflow(ctx context.Context, id uint64) *outflow {
+	o := newOutflow(ctx, id, w.setup.Window, w.setup.Limit, w.answers.write)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.streams[id] = o
+	return o
+}
+
+// started is a call that has been marked as such.
+type started struct {
+	ctx     context.Context
+	done    func() // it has ended
+	call    wire.Call
+	reports *reporter // nil if nobody has asked for reports
 }
 
 // start marks the call as started and makes its context, unless it was
 // cancelled before, or the worker is stopping: then it never returns, and the
 // parent sees that the call was not started.
-func (w *worker) start(id uint64, body []byte) (ctx context.Context, done func(), call wire.Call, err error) {
+func (w *worker) start(id uint64, body []byte) (started, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.stopping {
@@ -358,27 +395,37 @@ func (w *worker) start(id uint64, body []byte) (ctx context.Context, done func()
 	w.seen = max(w.seen, id)
 	if cause, ok := w.canceled[id]; ok {
 		delete(w.canceled, id)
-		return nil, nil, call, cause
+		return started{}, cause
 	}
-	if call, err = wire.ParseCall(body); err != nil {
-		return nil, nil, call, err
+	call, err := wire.ParseCall(body)
+	if err != nil {
+		return started{}, err
 	}
-	ctx, cancel := handlerContext(call)
+	var reports *reporter
+	if _, asked := call.Meta[wire.MetaProgress]; asked {
+		reports = newReporter(call, func(p wire.ProgressBody) { w.answers.progress(id, p) })
+	}
+	ctx, cancel := handlerContext(call, reports)
 	w.running[id] = cancel
 	w.marker.Start(id)
-	return ctx, func() {
+	return started{ctx, func() {
 		cancel(nil)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.running, id)
+		delete(w.streams, id)
 		w.idle.Broadcast()
-	}, call, nil
+	}, call, reports}, nil
 }
 
 // handlerContext makes the context in which a call's function runs: what has
 // come along with the call, and nothing else of the caller's context.
-func handlerContext(call wire.Call) (context.Context, context.CancelCauseFunc) {
-	ctx, cancel := context.WithCancelCause(withAllMeta(context.Background(), call.Meta))
+func handlerContext(call wire.Call, reports *reporter) (context.Context, context.CancelCauseFunc) {
+	ctx := withAllMeta(context.Background(), call.Meta)
+	if reports != nil {
+		ctx = context.WithValue(ctx, reporterContext{}, reports)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	if call.Timeout <= 0 {
 		return ctx, cancel
 	}

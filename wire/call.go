@@ -21,6 +21,12 @@ const (
 	MetaBaggage     = "baggage"     // W3C Baggage
 )
 
+// Names that begin with MetaReserved belong to the protocol; receivers ignore those that they do not know.
+const (
+	MetaReserved = "verdigris."
+	MetaProgress = MetaReserved + "progress" // whatever its value: the worker may send progress frames for this call
+)
+
 // Call is the body of a call frame. Func and Input are sub-slices of the body it was parsed from.
 type Call struct {
 	Func    []byte            // the function's name

@@ -40,6 +40,28 @@ func ParseCancel(body []byte) (Cancel, error) {
 	return parseControl[Cancel](body, KindCancel, nil)
 }
 
+// Credit lets a stream go on; the frame's id names the call. A worker that does not know the call ignores it.
+type Credit struct {
+	Bytes int64 `cbor:"1,keyasint"` // of the window that are free again, by [ItemCost]; at least 1
+}
+
+// Append appends the body of a credit frame.
+func (c Credit) Append(dst []byte) ([]byte, error) {
+	return appendControl(dst, KindCredit, &c, c.check())
+}
+
+// ParseCredit takes the body of a credit frame apart. The error is a [*DecodeError].
+func ParseCredit(body []byte) (Credit, error) {
+	return parseControl(body, KindCredit, Credit.check)
+}
+
+func (c Credit) check() error {
+	if c.Bytes < 1 {
+		return fmt.Errorf("a credit of %d bytes", c.Bytes)
+	}
+	return nil
+}
+
 // Shutdown tells the worker to finish the calls it has begun and to go.
 type Shutdown struct {
 	Grace time.Duration `cbor:"1,keyasint,omitempty"` // nanoseconds until the parent uses force; 0: unknown

@@ -17,6 +17,9 @@ const (
 // has started, and the last words of its runtime.
 const CapStatusPage = "status-page"
 
+// CapStreams is the capability of a worker that knows streams: it keeps to their windows and takes credits.
+const CapStreams = "streams"
+
 // Hello is a worker's first frame: what it is and what it can do. Version and MinVersion are filled in by Append when
 // they are zero.
 type Hello struct {
@@ -36,6 +39,8 @@ type Function struct {
 	In    string `cbor:"2,keyasint,omitempty"`
 	Out   string `cbor:"3,keyasint,omitempty"`
 	State string `cbor:"4,keyasint,omitempty"` // the state it is defined on; "": none
+
+	Stream bool `cbor:"5,keyasint,omitempty"` // it brings many values of type Out, not one
 }
 
 // Append appends the body of a hello frame.
@@ -69,6 +74,7 @@ type Setup struct {
 	StateInput   cbor.RawMessage `cbor:"5,keyasint,omitempty"` // one item for the state's open function
 	LogLevel     int             `cbor:"6,keyasint,omitempty"` // the lowest level worth sending, in slog's numbers
 	Capabilities []string        `cbor:"7,keyasint,omitempty"` // those of the worker's that the parent will use
+	Window       int             `cbor:"8,keyasint,omitempty"` // bytes of each stream, see [ItemCost]; 0: the parent takes no streams
 }
 
 // Append appends the body of a setup frame.
@@ -145,6 +151,8 @@ func (s Setup) check() error {
 		return fmt.Errorf("frame limit %d is not between 1 and %d", s.Limit, MaxLimit)
 	case s.Concurrency < 1:
 		return fmt.Errorf("concurrency %d is less than 1", s.Concurrency)
+	case s.Window < 0 || s.Window > MaxLimit:
+		return fmt.Errorf("window %d is not between 0 and %d", s.Window, MaxLimit)
 	}
 	return firstError(within("state name", s.State, MaxName), capabilities(s.Capabilities))
 }

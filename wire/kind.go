@@ -18,6 +18,7 @@ const (
 	KindCancel      Kind = 8  // parent: nobody waits for this call any more
 	KindShutdown    Kind = 9  // parent: finish what you have begun, then go
 	KindGoodbye     Kind = 10 // worker: I go now, and why
+	KindCredit      Kind = 11 // parent: this stream may send so much more
 
 	KindCall   Kind = 16 // parent: run a function
 	KindAnswer Kind = 17 // worker: it returned a value
@@ -25,6 +26,8 @@ const (
 	KindPanic  Kind = 19 // worker: it panicked and the panic was recovered
 	KindItem   Kind = 20 // worker: one value of a stream
 	KindDone   Kind = 21 // worker: the stream has ended well
+
+	KindProgress Kind = 22 // worker: how far a call has come that has asked for it
 )
 
 // Channel is one of the two byte streams between a parent and its worker.
@@ -94,6 +97,7 @@ var kinds = [...]traits{
 	KindCancel:      {"cancel", Control, ToWorker, idCall, false},
 	KindShutdown:    {"shutdown", Control, ToWorker, idZero, false},
 	KindGoodbye:     {"goodbye", Control, ToParent, idZero, false},
+	KindCredit:      {"credit", Control, ToWorker, idCall, false},
 
 	KindCall:   {"call", Calls, ToWorker, idCall, false},
 	KindAnswer: {"answer", Calls, ToParent, idCall, false},
@@ -101,6 +105,8 @@ var kinds = [...]traits{
 	KindPanic:  {"panic", Calls, ToParent, idCall, false},
 	KindItem:   {"item", Calls, ToParent, idCall, false},
 	KindDone:   {"done", Calls, ToParent, idCall, true},
+
+	KindProgress: {"progress", Calls, ToParent, idCall, false},
 }
 
 // traits returns what is fixed about k, and whether k is a kind of this protocol version.

@@ -1,0 +1,162 @@
+package child
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/verdigris-go/verdigris/wire"
+)
+
+// feed is what a call brings before its end: the items of a stream, and how far
+// it has come. A call that brings neither has none. Who reads the call channel
+// fills it and never waits, for the window bounds it; the caller's goroutine
+// empties it.
+type feed struct {
+	window int64          // of the stream; 0: it is none
+	show   func(Progress) // nil: nobody has asked
+	more   chan struct{}  // something has come
+
+	report atomic.Pointer[Progress] // the latest, until it is shown
+
+	mu     sync.Mutex
+	items  [][]byte
+	held   int64 // of the window: what has come and has not been granted back
+	closed bool  // nobody takes items any more
+
+	spare [][]byte // the caller's: the last batch, for reuse
+	taken int64    // the caller's: what it has taken and not granted back
+}
+
+// newFeed returns the feed of a call, or nil.
+func newFeed(ctx context.Context, req *Request, meta map[string]string, window int) *feed {
+	show := asksProgress(ctx, meta)
+	if req.items == nil && show == nil {
+		return nil
+	}
+	f := &feed{show: show, more: make(chan struct{}, 1)}
+	if req.items != nil {
+		f.window = int64(window)
+	}
+	return f
+}
+
+// put takes a copy of an item. A worker that has filled its window must wait.
+func (f *feed) put(item []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held >= f.window {
+		return &protocolError{fmt.Sprintf("more of a stream than its window of %d bytes", f.window)}
+	}
+	f.held += wire.ItemCost(len(item))
+	if !f.closed {
+		f.items = append(f.items, bytes.Clone(item))
+		f.wake()
+	}
+	return nil
+}
+
+// tell takes a report.
+func (f *feed) tell(p Progress) {
+	f.report.Store(&p)
+	f.wake()
+}
+
+func (f *feed) wake() {
+	select {
+	case f.more <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the items that have come, until the next call of it.
+func (f *feed) take() [][]byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	batch := f.items
+	f.items, f.spare = f.spare[:0], batch
+	return batch
+}
+
+// close drops what has come and will come.
+func (f *feed) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.items, f.closed = nil, true
+}
+
+// grant notes that the caller has taken an item, and returns how much of the
+// window is to be given back to the worker now: half of it at once.
+func (f *feed) grant(size int) (bytes int64) {
+	if f.taken += wire.ItemCost(size); f.taken < (f.window+1)/2 {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	bytes, f.taken = f.taken, 0
+	f.held -= bytes
+	return bytes
+}
+
+// progress shows the caller how far the call has come, if there is news.
+func (f *feed) progress() {
+	if f.report.Load() != nil {
+		f.show(*f.report.Swap(nil))
+	}
+}
+
+// Why a caller has stopped following its call, but for an item that is wrong.
+var (
+	errEnough    = errors.New("the consumer wants no more")
+	errImpatient = errors.New("the context has ended")
+)
+
+// source is where a feed is filled from.
+type source struct {
+	done   <-chan struct{}                          // closed when the call is settled
+	wait   func(done, cancel, more <-chan struct{}) // until one of them
+	credit func(bytes int64)                        // tells that a part of the window is free again
+}
+
+// follow hands over what comes, on the caller's goroutine, until the call is
+// settled and all is handed over: then it returns nil.
+func (f *feed) follow(ctx context.Context, req *Request, from source) error {
+	for {
+		over := isClosed(from.done) // all that comes before the end is there then
+		for i, item := range f.take() {
+			if ctx.Err() != nil {
+				return errImpatient
+			}
+			f.progress()
+			if more, err := req.TakeItem(item); err != nil {
+				return err
+			} else if !more {
+				return errEnough
+			}
+			f.spare[i] = nil
+			if n := f.grant(len(item)); n > 0 && !over {
+				from.credit(n)
+			}
+		}
+		f.progress()
+		switch {
+		case over:
+			return nil
+		case ctx.Err() != nil:
+			return errImpatient
+		}
+		from.wait(from.done, ctx.Done(), f.more)
+	}
+}
+
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
