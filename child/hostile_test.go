@@ -284,7 +284,7 @@ func TestAnswerToACallThatHasNotBegun(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := double.Call(t.Context(), w, 1)
-	if as[*child.NotStartedError](t, err); !strings.Contains(err.Error(), "an answer to call 2, which it has not begun") {
+	if as[*child.NotStartedError](t, err); !strings.Contains(err.Error(), "a frame of kind answer for call 2, which it has not begun") {
 		t.Error(err)
 	}
 	if err := w.end(); !errors.Is(err, child.Protocol) {

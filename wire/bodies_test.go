@@ -31,8 +31,8 @@ type body struct {
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.FixedZone("", 3600))
 
 func bodies() map[string]body {
-	hello := Hello{1, 1, "build-id", 4711, "go1.26", []string{CapStatusPage}, []Function{{"resize", "bstr", "tstr", "pdf"}, {Name: "f"}}}
-	setup := Setup{1, DefaultLimit, 4, "pdf", []byte{0x18, 0x96}, int(slog.LevelWarn), []string{CapStatusPage}}
+	hello := Hello{1, 1, "build-id", 4711, "go1.26", []string{CapStatusPage}, []Function{{"resize", "bstr", "tstr", "pdf", true}, {Name: "f"}}}
+	setup := Setup{1, DefaultLimit, 4, "pdf", []byte{0x18, 0x96}, int(slog.LevelWarn), []string{CapStatusPage}, 1 << 20}
 	failed := StartFailed{"no licence", []string{"pdf.licence"}, "goroutine 1"}
 	log := Log{noon, slog.LevelError, "slow", []slog.Attr{
 		slog.String("s", "text"), slog.Int64("i", -5), slog.Uint64("u", 1<<63), slog.Float64("f", 0.5), slog.Bool("b", true),
@@ -40,12 +40,15 @@ func bodies() map[string]body {
 	}, "a.go:3", 7}
 	failure := ErrorBody{"no such page", []string{"pdf.page", "io.EOF"}, map[string]string{"page": "9"}}
 	panicked := PanicBody{"index out of range", "goroutine 7"}
+	progress := ProgressBody{-1, 1 << 62, "half of it"}
 	return map[string]body{
 		"hello":        {hello, hello.Append, parser(ParseHello)},
 		"setup":        {setup, setup.Append, parser(ParseSetup)},
 		"ready":        {Ready{}, Ready{}.Append, parser(ParseReady)},
 		"start-failed": {failed, failed.Append, parser(ParseStartFailed)},
 		"cancel":       {Cancel{DeadlineExceeded}, Cancel{DeadlineExceeded}.Append, parser(ParseCancel)},
+		"credit":       {Credit{1 << 40}, Credit{1 << 40}.Append, parser(ParseCredit)},
+		"progress":     {progress, appender(progress.Append), parser(ParseProgress)},
 		"shutdown":     {Shutdown{time.Second}, Shutdown{time.Second}.Append, parser(ParseShutdown)},
 		"goodbye":      {Goodbye{"done"}, Goodbye{"done"}.Append, parser(ParseGoodbye)},
 		"log":          {log, appender(log.Append), parser(ParseLog)},
@@ -149,6 +152,8 @@ func TestHandshakeRefuses(t *testing.T) {
 		"high limit":  {Limit: MaxLimit + 1, Concurrency: 1},
 		"concurrency": {Limit: 1, Concurrency: 0},
 		"state":       {Limit: 1, Concurrency: 1, State: long},
+		"window":      {Limit: 1, Concurrency: 1, Window: -1},
+		"high window": {Limit: 1, Concurrency: 1, Window: MaxLimit + 1},
 		"state input": {Limit: 1, Concurrency: 1, StateInput: []byte{0x9f, 0xff}},
 	} {
 		if _, err := s.Append(nil); !errors.As(err, new(*EncodeError)) {
@@ -157,6 +162,21 @@ func TestHandshakeRefuses(t *testing.T) {
 	}
 	if _, err := (Shutdown{-1}).Append(nil); err == nil {
 		t.Error("negative grace")
+	}
+	for _, bytes := range []int64{0, -1} {
+		if _, err := (Credit{bytes}).Append(nil); err == nil {
+			t.Errorf("a credit of %d", bytes)
+		}
+	}
+	if _, err := ParseCredit([]byte{0xa0}); !errors.As(err, new(*DecodeError)) {
+		t.Errorf("a credit of nothing: %v", err)
+	}
+}
+
+// A window bounds small items in number too.
+func TestItemCost(t *testing.T) {
+	if ItemCost(1) < 64 || ItemCost(MaxLimit) < MaxLimit {
+		t.Errorf("%d, %d", ItemCost(1), ItemCost(MaxLimit))
 	}
 }
 
@@ -205,6 +225,13 @@ func TestReportsAreCutToTheLimits(t *testing.T) {
 	}
 	if p, err := ParsePanic(report); err != nil || len(p.Stack) > MaxStack || len(p.Stack) < MaxStack-8 {
 		t.Errorf("panic: %d bytes, %v", len(p.Stack), err)
+	}
+	report = ProgressBody{1, 2, huge}.Append(nil)
+	if _, err := NewReader(bytes.NewReader(AppendFrame(nil, KindProgress, 1, report)), 16).Next(); err != nil {
+		t.Errorf("the longest progress does not get across: %v", err)
+	}
+	if p, err := ParseProgress(report); err != nil || len(p.Note) > MaxNote || p.Done != 1 || p.Total != 2 {
+		t.Errorf("progress: %d bytes, %v", len(p.Note), err)
 	}
 	b, err := StartFailed{huge, slicesOf(huge, 2*MaxCodes), huge}.Append(nil)
 	if f, err2 := ParseStartFailed(b); err != nil || err2 != nil || len(f.Message) > MaxMessage {

@@ -23,7 +23,7 @@ const (
 const (
 	// ControlLimit holds for every frame on the control channel, on both sides.
 	ControlLimit = 1 << 20
-	// ReportLimit holds for error and panic frames where the announced limit is lower. Every report that fits the
+	// ReportLimit holds for error, panic and progress frames where the announced limit is lower. Every report that fits the
 	// limits of its parts fits into it.
 	ReportLimit = 1 << 20
 	// DefaultLimit is what a parent announces for the call channel when its user has not chosen.

@@ -22,7 +22,7 @@ type Reader struct {
 	err   error // a broken protocol: nothing after it can be trusted
 }
 
-// NewReader returns a Reader that refuses bodies longer than limit bytes; for errors and panics the limit is
+// NewReader returns a Reader that refuses bodies longer than limit bytes; for errors, panics and progress the limit is
 // [ReportLimit] if that is higher.
 func NewReader(src io.Reader, limit int) *Reader {
 	return &Reader{src: src, limit: limit}
@@ -74,10 +74,10 @@ func (r *Reader) header() (header, error) {
 	return h, err
 }
 
-// limitOf is the longest body a frame of kind k may have here. A report of a failure must get across however small the
-// limit for values is.
+// limitOf is the longest body a frame of kind k may have here. A report must get across however small the limit for
+// values is.
 func (r *Reader) limitOf(k Kind) int {
-	if k == KindError || k == KindPanic {
+	if k == KindError || k == KindPanic || k == KindProgress {
 		return max(r.limit, ReportLimit)
 	}
 	return r.limit

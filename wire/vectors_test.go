@@ -53,8 +53,10 @@ func goldenFrames() []vector {
 	return []vector{
 		{"hello", frame(KindHello, 0, must(Hello{PID: 4711, Build: "b1", Language: "go1.26", Capabilities: []string{CapStatusPage}, Functions: []Function{{Name: "resize", In: "bstr", Out: "tstr"}}}.Append(nil)))},
 		{"hello-minimal", frame(KindHello, 0, must(Hello{}.Append(nil)))},
+		{"hello-stream", frame(KindHello, 0, must(Hello{Language: "c", Capabilities: []string{CapStreams}, Functions: []Function{{Name: "pages", Stream: true}}}.Append(nil)))},
 		{"setup", frame(KindSetup, 0, must(Setup{Limit: DefaultLimit, Concurrency: 1, State: "pdf", StateInput: []byte{0xa1, 0x63, 'D', 'P', 'I', 0x18, 150}, LogLevel: int(slog.LevelDebug), Capabilities: []string{CapStatusPage}}.Append(nil)))},
 		{"setup-minimal", frame(KindSetup, 0, must(Setup{Limit: DefaultLimit, Concurrency: 1}.Append(nil)))},
+		{"setup-window", frame(KindSetup, 0, must(Setup{Limit: DefaultLimit, Concurrency: 1, Window: 1 << 20}.Append(nil)))},
 		{"ready", frame(KindReady, 0, must(Ready{}.Append(nil)))},
 		{"start-failed", frame(KindStartFailed, 0, must(StartFailed{Message: "no licence", Codes: []string{"pdf.licence"}}.Append(nil)))},
 		{"call", frame(KindCall, 1, append(call, 0x43, 1, 2, 3))},
@@ -65,7 +67,9 @@ func goldenFrames() []vector {
 		{"error-with-attrs", frame(KindError, 2, ErrorBody{Message: "no such page", Attrs: map[string]string{"page": "9"}}.Append(nil))},
 		{"panic", frame(KindPanic, 3, PanicBody{"index out of range", "main.go:7"}.Append(nil))},
 		{"item", frame(KindItem, 4, appendUint(nil, 1000))},
+		{"credit", frame(KindCredit, 4, must(Credit{524288}.Append(nil)))},
 		{"done", frame(KindDone, 4, nil)},
+		{"progress", frame(KindProgress, 5, ProgressBody{7, 100, "cat.qoi"}.Append(nil))},
 		{"log", frame(KindLog, 0, Log{Time: noon, Level: slog.LevelWarn, Message: "slow", Source: "a.go:3", Dropped: 2, Attrs: []slog.Attr{
 			slog.String("s", "x"), slog.Int("i", -5), slog.Uint64("u", math.MaxUint64), slog.Float64("f", 1.5), slog.Bool("b", true),
 			slog.Duration("d", time.Second), slog.Time("t", noon), slog.Group("g", slog.Int("a", 1)),
@@ -159,6 +163,8 @@ func goldenRefused() []vector {
 		{"frame-answer-without-id", with(15, 0)},
 		{"frame-answer-without-body", frame(KindAnswer, 1, nil)},
 		{"frame-done-with-body", with(1, byte(KindDone))},
+		{"frame-credit-to-parent", with(1, byte(KindCredit))},
+		{"frame-progress-without-body", frame(KindProgress, 1, nil)},
 		{"frame-cut-in-header", ok[:15]},
 		{"frame-cut-in-body", ok[:16]},
 		{"item-empty", nil},
@@ -264,6 +270,10 @@ func reencode(f Frame) ([]byte, error) {
 		return again(f.Body, ParseLog, fallible(Log.Append))
 	case KindError:
 		return again(f.Body, ParseError, fallible(ErrorBody.Append))
+	case KindCredit:
+		return again(f.Body, ParseCredit, Credit.Append)
+	case KindProgress:
+		return again(f.Body, ParseProgress, fallible(ProgressBody.Append))
 	case KindPanic:
 		return again(f.Body, ParsePanic, fallible(PanicBody.Append))
 	case KindCall:

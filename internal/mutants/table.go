@@ -157,7 +157,7 @@ var table = []mutant{
 	},
 	{
 		name: "answer to what has not begun", fault: "F39", file: "child/do.go", test: "TestAnswerToACallThatHasNotBegun",
-		old: "	if r.started() < k.id {\n		return", new: "	if r.started() < 0 {\n		return",
+		old: "case r.started() < k.id: //", new: "case r.started() < 0: //",
 	},
 	{
 		name: "a frame has to go on", fault: "F33", file: "child/inlet.go", test: "TestFrameThatStops",
