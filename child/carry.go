@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"strings"
+
+	"github.com/verdigris-go/verdigris/wire"
 )
 
 // Via is the reserved name under which it travels which pools a call has come
@@ -11,7 +13,7 @@ import (
 // is one of [AllMeta].
 const Via = "verdigris.via"
 
-const reserved = "verdigris." // begins the names of what this library carries for itself
+const reserved = wire.MetaReserved // begins the names of what this library carries for itself
 
 // AllMeta returns all values that travel with the calls of this context, by their
 // names: those of [WithMeta], [WithKey] and [Via]. A function that asks another

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-
-	"github.com/verdigris-go/verdigris/wire"
 )
 
 // W3C names under which trace context travels (Trace Context, Baggage).
@@ -34,7 +32,7 @@ func Key(ctx context.Context) string { return Meta(ctx, metaKey) }
 // 8 KiB, fail the call before it is sent, and so does a name that begins with
 // "verdigris.": those are the library's own.
 func WithMeta(ctx context.Context, name, value string) context.Context {
-	if strings.HasPrefix(name, wire.MetaReserved) {
+	if strings.HasPrefix(name, reserved) {
 		name, value = metaRefused, name
 	}
 	return with(ctx, name, value)
@@ -42,15 +40,15 @@ func WithMeta(ctx context.Context, name, value string) context.Context {
 
 // metaRefused is the name under which a reserved one that WithMeta was given is
 // remembered, until a call is to be sent.
-const metaRefused = wire.MetaReserved + "refused"
+const metaRefused = reserved + "refused"
 
-// reserved returns an error if the user has given a name that is not his.
-func reserved(meta map[string]string) error {
+// misnamed returns an error if the user has given a name that is not his.
+func misnamed(meta map[string]string) error {
 	name, refused := meta[metaRefused]
 	if !refused {
 		return nil
 	}
-	return fmt.Errorf("WithMeta was given the name %q, and names that begin with %q are the library's own: use another", name, wire.MetaReserved)
+	return fmt.Errorf("WithMeta was given the name %q, and names that begin with %q are the library's own: use another", name, reserved)
 }
 
 // with is WithMeta, for the library's names too.

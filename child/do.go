@@ -76,7 +76,7 @@ func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[str
 	if deadline, ok := ctx.Deadline(); ok {
 		left = max(time.Until(deadline), 1)
 	}
-	err := reserved(meta)
+	err := misnamed(meta)
 	if err == nil {
 		dst, err = wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
 	}
