@@ -125,7 +125,7 @@ func (r *roster) give(st *seat) place {
 	if s.due() {
 		r.arrange()
 	}
-	return place{s, s.life}
+	return place{slot: s, life: s.life}
 }
 
 // lineOf is where a call waits: at the home of its key, else with all others.
@@ -149,7 +149,9 @@ func (r *roster) hand(now time.Time) {
 		case w.dead(now):
 			r.settle(w, verdict{end: expired})
 		default:
-			r.settle(w, verdict{place: r.give(st)})
+			at := r.give(st)
+			r.began(&at, now.Sub(w.since), now)
+			r.settle(w, verdict{place: at})
 		}
 	}
 }

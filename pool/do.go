@@ -18,7 +18,7 @@ import (
 // What has failed may be tried again, see [Retry].
 func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
 	e := newErrand(req)
-	defer func() { e.done(err) }()
+	defer func() { p.tally.count(err); e.done(err) }()
 	if p.fault != nil {
 		return p.fault
 	}
@@ -54,7 +54,7 @@ func (p *Pool) admit(ctx context.Context, e *errand, c *claim, again bool) (plac
 		return place{}, err
 	}
 	if err := p.warden.check(ctx, e); err != nil {
-		p.release(at.slot)
+		p.release(at, false)
 		return place{}, err
 	}
 	return at, nil
@@ -114,6 +114,7 @@ func (p *Pool) place(ctx context.Context, req *child.Request, c *claim, again bo
 		return place{}, err
 	}
 	if at, ok := p.roster.take(c); ok {
+		p.roster.began(&at, 0, time.Now())
 		p.follow()
 		p.mu.Unlock()
 		return at, nil
@@ -124,7 +125,7 @@ func (p *Pool) place(ctx context.Context, req *child.Request, c *claim, again bo
 	}
 	if !again && !c.patient && p.roster.hurried() >= p.queueLimit() {
 		defer p.mu.Unlock()
-		return place{}, p.overloaded()
+		return place{}, p.reject(p.overloaded())
 	}
 	w := newWaiter(*c)
 	p.roster.enqueue(w, again, time.Now())
@@ -168,7 +169,7 @@ func (p *Pool) given(ctx context.Context, req *child.Request, w *waiter, v verdi
 	}
 	switch v.end {
 	case placed:
-		p.release(v.slot)
+		p.release(v.place, false)
 		return place{}, p.interrupted(ctx, req, &w.claim)
 	case expired:
 		return place{}, p.interrupted(ctx, req, &w.claim)
@@ -226,21 +227,25 @@ func (p *Pool) overdue(w *waiter) (time.Duration, error) {
 			since = p.down
 		}
 		if left = p.cfg.Worker.Wait - time.Since(since); left <= 0 {
-			return 0, p.unavailable("no worker came up in time", waited)
+			return 0, p.reject(p.unavailable("no worker came up in time", waited))
 		}
 	}
 	if limit := p.cfg.QueueTimeout; limit > 0 && !w.patient {
 		if left = min(left, limit-waited); left <= 0 {
-			return 0, p.queueTimeout(waited)
+			return 0, p.reject(p.queueTimeout(waited))
 		}
 	}
 	return left, nil
 }
 
-// release gives a place back: its call is settled.
-func (p *Pool) release(s *slot) {
+// release gives a place back: its call is settled, or was not sent at all.
+func (p *Pool) release(at place, sent bool) {
+	s := at.slot
 	heavy := p.cfg.MaxMemory > 0 && s.worker.memory() > p.cfg.MaxMemory
 	p.change(func(r *roster, now time.Time) {
+		if sent {
+			r.ran(at, now)
+		}
 		if heavy {
 			r.wear(s, ReasonMemory, now)
 		}
@@ -294,13 +299,9 @@ func (p *Pool) queueLimit() int {
 
 func (p *Pool) overloaded() error {
 	r := p.roster
-	e := &OverloadedError{Pool: p.cfg.Name, Queued: r.waiting, Busy: r.busy, Starting: len(r.seats) - r.seated}
-	for _, l := range r.lines() {
-		if w := l.first(); w != nil {
-			e.Oldest = max(e.Oldest, time.Since(w.since))
-		}
+	return &OverloadedError{
+		Pool: p.cfg.Name, Queued: r.waiting, Busy: r.busy, Starting: len(r.seats) - r.seated, Oldest: r.eldest(time.Now()),
 	}
-	return e
 }
 
 func (p *Pool) queueTimeout(waited time.Duration) error {

@@ -135,7 +135,7 @@ func (s *sending) meet() {
 }
 
 func (s *sending) conclude(end error) {
-	s.pool.release(s.at.slot)
+	s.pool.release(s.at, !errors.Is(end, child.ErrNotStarted))
 	s.errand.ended(end)
 }
 

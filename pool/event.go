@@ -154,8 +154,9 @@ type EventMissed struct {
 // LogEvents returns a function for [Config.Events] that writes one record per
 // event. nil is slog.Default(). It is what a pool does that has no Events.
 //
-// The levels say who has to care. Info and Debug are the healthy path: a worker is
-// up or was recycled (Debug), the pool has another size, is ready, paused, drained.
+// The levels say who has to care. Debug and Info are the healthy path: a worker is up
+// or was recycled, the pool is starting or has another size (Debug); it is ready,
+// paused, drained, stopped (Info).
 // Warn is what has failed and is taken care of: a worker died or did not start, an
 // input is in quarantine, the pool is degraded or rejects calls. Error is for
 // somebody to look at: the pool is flapping, or has given up.
@@ -179,7 +180,7 @@ func (EventUp) level() slog.Level          { return slog.LevelDebug }
 func (EventDied) level() slog.Level        { return slog.LevelWarn }
 func (EventStartFailed) level() slog.Level { return slog.LevelWarn }
 func (EventRecycled) level() slog.Level    { return slog.LevelDebug }
-func (EventResized) level() slog.Level     { return slog.LevelInfo }
+func (EventResized) level() slog.Level     { return slog.LevelDebug }
 func (EventQuarantined) level() slog.Level { return slog.LevelWarn }
 func (EventReleased) level() slog.Level    { return slog.LevelInfo }
 func (e EventCondition) level() slog.Level { return e.To.level(e.Err) }

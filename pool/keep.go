@@ -22,24 +22,21 @@ func (p *Pool) follow() {
 	if dark := r.seated == 0; dark != p.dark {
 		p.dark, p.down = dark, time.Now()
 	}
+	if len(r.seats) != p.seats || r.seated != p.up || p.condition == Draining && r.busy+r.waiting == 0 {
+		p.watch(time.Now())
+	}
 	if p.ready != nil && r.count(isReady) >= min(p.cfg.MinReady, r.size) {
 		p.ready()
-		p.ready = nil
+		p.ready, p.begun = nil, true
+		p.review(time.Now())
 	}
 	for _, s := range r.orders.start {
 		if s.worker == nil {
-			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup, p.runs[s.n]+1))}
+			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup, p.book.slot(s.n).runs+1))}
 		}
 	}
 	if len(r.orders.start)+len(r.orders.stop) > 0 {
-		select {
-		case p.wake <- struct{}{}:
-		default: // the keeper will look anyway
-		}
-	}
-	if n := len(r.seats); n != p.seats {
-		p.events.tell(EventResized{p.events.head(time.Now()), p.seats, n})
-		p.seats = n
+		p.rouse()
 	}
 	if p.rollout != nil && r.settled() {
 		p.rollout = nil
@@ -58,10 +55,15 @@ func (p *Pool) keep(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	alarm := time.NewTimer(p.idle())
+	defer alarm.Stop()
 	for {
 		p.carryOut(ctx)
+		alarm.Reset(p.idle())
 		select {
 		case <-p.wake:
+		case <-alarm.C:
+			p.change(func(_ *roster, now time.Time) { p.review(now) })
 		case <-tick:
 			p.tick()
 		case <-ctx.Done():

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,20 +25,22 @@ type Pool struct {
 	warden  *warden  // nil: there is no quarantine
 	retries *retries // nil: there are none
 
-	mu       sync.Mutex
-	roster   *roster
-	runs     map[int]uint64 // lives of the slots so far, by number
-	setup    child.Setup    // of the workers that are started from now on
-	rollout  *rollout       // the Replace that goes on
-	draining bool           // no more calls are let in
-	seats    int            // there were at last
-	ready    func()         // what to call when MinReady workers are up; nil when it has been called
-	dark     bool           // no seat has a worker
-	down     time.Time      // since when
-	changed  chan struct{}  // closed at the next change; nil: nobody wants to know
-	lastExit error          // how a worker ended last
-	served   bool           // somebody serves the pool, or has promised to do so again
-	retired  error          // why nobody serves it any more; nil if nobody ever did
+	tally tally // of calls
+
+	mu      sync.Mutex // guards what follows
+	roster  *roster
+	setup   child.Setup // of the workers that are started from now on
+	rollout *rollout    // the Replace that goes on
+	book    *book
+	health
+	draining bool          // no more calls are let in
+	ready    func()        // what to call when MinReady workers are up; nil when it has been called
+	dark     bool          // no seat has a worker
+	down     time.Time     // since when
+	changed  chan struct{} // closed at the next change; nil: nobody wants to know
+	lastExit error         // how a worker ended last
+	served   bool          // somebody serves the pool, or has promised to do so again
+	retired  error         // why nobody serves it any more; nil if nobody ever did
 }
 
 var errStopped = errors.New("it was stopped")
@@ -47,7 +48,8 @@ var errStopped = errors.New("it was stopped")
 // New makes a pool that is not running yet: put it under a supervisor, or call
 // Serve. What is wrong with cfg, Serve and every call return.
 func New(cfg Config) *Pool {
-	p := &Pool{id: newID(), seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), runs: map[int]uint64{}}
+	p := &Pool{id: newID(), seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), book: newBook()}
+	p.condition = Stopped
 	p.cfg, p.fault = cfg.withDefaults()
 	if p.fault != nil {
 		return p
@@ -55,7 +57,7 @@ func New(cfg Config) *Pool {
 	p.events = newTeller(&p.cfg)
 	p.warden, p.retries = newWarden(&p.cfg, p.seed, p.events), newRetries(p.cfg.Retry)
 	p.setup = p.cfg.Worker.Setup
-	p.roster, p.seats = newRoster(p.cfg.rules(), p.cfg.Size), p.cfg.Size
+	p.roster, p.seats, p.short = newRoster(p.cfg.rules(), p.cfg.Size), p.cfg.Size, time.Now()
 	p.follow()
 	p.sup, p.fault = tree.New(tree.Spec{
 		Intensity: p.cfg.Intensity,
@@ -82,13 +84,13 @@ func (p *Pool) Serve(ctx context.Context) error {
 
 // ServeReady is Serve for a supervisor that wants to know when the pool is
 // ready, and that tells the end of its service by Retire.
-func (p *Pool) ServeReady(ctx context.Context, ready func()) error {
+func (p *Pool) ServeReady(ctx context.Context, ready func()) (err error) {
 	if p.fault != nil {
 		return p.fault
 	}
 	p.begin(ready)
 	defer p.events.wait(toldWithin)
-	defer p.finish()
+	defer func() { p.finish(err) }()
 	var keeping sync.WaitGroup
 	defer keeping.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -105,14 +107,17 @@ func (p *Pool) begin(ready func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ready, p.served, p.retired, p.dark, p.down = ready, true, nil, true, time.Now()
+	p.serving, p.begun = true, false
+	p.review(p.down)
 	p.follow()
 }
 
 // finish makes new slots, for the next life of the pool.
-func (p *Pool) finish() {
-	p.change(func(r *roster, _ time.Time) {
-		p.ready = nil
+func (p *Pool) finish(err error) {
+	p.change(func(r *roster, now time.Time) {
+		p.serving, p.ended, p.ready = false, or(err, errStopped), nil
 		r.reset()
+		p.review(now)
 	})
 }
 
@@ -150,33 +155,3 @@ func (p *Pool) Retire(cause error) {
 
 // String returns the name, for logs.
 func (p *Pool) String() string { return "pool " + p.cfg.Name }
-
-// Stats is a glance at a pool.
-type Stats struct {
-	Size     int    // workers at work there should be at present
-	Up       int    // those of them that are ready
-	Spares   int    // ready workers that wait to take the place of another
-	Leaving  int    // workers that are being stopped, or end their last calls before that
-	Busy     int    // calls given to workers and not answered
-	Queued   int    // calls that wait for a worker
-	Replaced uint64 // workers that have been recycled, or stopped because they were not needed
-	// Workers are all workers, one by one.
-	Workers []child.Stats
-}
-
-// Stats returns a glance at the pool. It does not wait for anything.
-func (p *Pool) Stats() Stats {
-	if p.fault != nil {
-		return Stats{}
-	}
-	p.mu.Lock()
-	r := p.roster
-	s := Stats{Size: len(r.seats), Up: r.seated, Spares: r.count(isSpare), Busy: r.busy, Queued: r.waiting, Replaced: r.ended}
-	s.Leaving = len(r.slots) - r.count(isLiving)
-	slots := slices.Clone(r.slots)
-	p.mu.Unlock()
-	for _, slot := range slots {
-		s.Workers = append(s.Workers, slot.worker.proc.Stats())
-	}
-	return s
-}

@@ -106,5 +106,6 @@ func (p *Pool) open(running, draining bool) {
 	p.change(func(r *roster, now time.Time) {
 		p.draining = draining
 		r.pause(!running, now)
+		p.review(now)
 	})
 }

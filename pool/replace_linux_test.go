@@ -25,7 +25,7 @@ func pids(p *pool.Pool) (all []int) {
 func allUp(p *pool.Pool) func() bool {
 	return func() bool {
 		s := p.Stats()
-		return s.Up == s.Size && !slices.ContainsFunc(s.Workers, func(w child.Stats) bool { return !w.Up })
+		return s.Up == s.Size && !slices.ContainsFunc(s.Workers, func(w pool.WorkerStats) bool { return !w.Up })
 	}
 }
 

@@ -34,6 +34,7 @@ type roster struct {
 	ended   uint64 // slots that have gone because they were recycled or not needed
 	peak    int    // seats needed at most since this window began
 	window  time.Time
+	times   times // of all calls
 	orders  orders
 }
 
@@ -88,6 +89,7 @@ type slot struct {
 	old     bool   // all its lives are: it is not of the generation that is wanted
 	stop    bool   // its stop has been ordered
 	parting Reason // why it is leaving
+	times   times  // of its calls
 	worker  *worker
 }
 
@@ -120,8 +122,9 @@ type seat struct {
 // place is a worker's place that was given to one call: the slot, and the life
 // of the worker in it.
 type place struct {
-	slot *slot
-	life uint64
+	slot  *slot
+	life  uint64
+	since time.Time // when it was given
 }
 
 func newRoster(r rules, size int) *roster {

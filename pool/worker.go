@@ -48,8 +48,10 @@ func (w *worker) begin(ctx context.Context) (context.Context, bool) {
 		return ctx, false
 	}
 	ctx, w.stop = context.WithCancel(ctx)
-	w.pool.runs[w.slot.n]++
-	w.run, w.began = w.pool.runs[w.slot.n], time.Now()
+	page := w.pool.book.slot(w.slot.n)
+	page.runs++
+	w.pool.book.starts++
+	w.run, w.began = page.runs, time.Now()
 	return ctx, true
 }
 
@@ -67,16 +69,19 @@ func (w *worker) cameUp() {
 // end tells the pool how a run has ended. asked says that the whole pool ends.
 func (w *worker) end(err error, asked bool) (dismissed bool) {
 	w.pool.change(func(r *roster, now time.Time) {
+		defer w.pid.Store(0)
 		w.stop()
 		w.stop = nil
-		w.tellEnd(err, asked || w.slot.stage >= leaving, now)
-		w.pid.Store(0)
+		told := w.note(err, asked || w.slot.stage >= leaving, now)
 		if !asked {
 			w.pool.turnBack(w.slot, err, now)
 		}
 		dismissed = w.slot.stage >= leaving
 		if dismissed {
-			w.gone(r, now)
+			if !told {
+				w.recycled(now)
+			}
+			r.left(w.slot, now)
 			return
 		}
 		if err != nil {
@@ -87,27 +92,39 @@ func (w *worker) end(err error, asked bool) (dismissed bool) {
 	return dismissed
 }
 
-// tellEnd tells how a run has ended. One that was asked to end may still have had to
-// be killed.
-func (w *worker) tellEnd(err error, asked bool, now time.Time) {
-	t := w.pool.events
+// note writes down how a run has ended, and tells it if that was no orderly end. One
+// that was asked to end may still have had to be killed.
+func (w *worker) note(err error, asked bool, now time.Time) (told bool) {
+	t, b := w.pool.events, w.pool.book
+	page := b.slot(w.slot.n)
+	page.last = &End{now, w.run, err}
 	crash, _ := errors.AsType[*child.CrashError](err)
 	switch _, unable := errors.AsType[*child.StartError](err); {
 	case err == nil, asked && (unable || crash == nil):
+		return false
 	case crash != nil && !unable:
+		page.crashes++
+		b.deaths[crash.Cause]++
 		t.tell(EventDied{t.head(now), crash, !asked && counts(err)})
 	default:
+		b.unable++
 		t.tell(EventStartFailed{t.head(now), w.id(), err})
 	}
+	if !asked {
+		b.bad(err, now)
+		w.pool.review(now)
+	}
+	return true
 }
 
-// gone notes that there is no worker in the slot any more, because it was to leave.
-func (w *worker) gone(r *roster, now time.Time) {
+// recycled tells that a worker that was to leave has done so.
+func (w *worker) recycled(now time.Time) {
 	s, t := w.slot, w.pool.events
-	if s.stage != gone && s.life > 0 {
-		t.tell(EventRecycled{t.head(now), w.id(), s.parting, now.Sub(s.since), s.given})
+	if s.life == 0 {
+		return
 	}
-	r.left(s, now)
+	w.pool.book.recycled[s.parting]++
+	t.tell(EventRecycled{t.head(now), w.id(), s.parting, now.Sub(s.since), s.given})
 }
 
 // dismiss ends the worker for good, in order. It does not wait.
@@ -117,7 +134,7 @@ func (w *worker) dismiss() {
 			w.stop()
 			return
 		}
-		w.gone(r, now) // between two runs, or before the first: there will be no other
+		r.left(w.slot, now) // between two runs, or before the first: there will be no other
 	})
 }
 

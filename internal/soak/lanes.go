@@ -134,7 +134,12 @@ func (ls *lanes) pool(dir string, cfg child.Config, size int) tree.Child {
 	})
 	ls.all = append(ls.all, &lane{
 		name: "pool", width: 1, caller: p, killer: p, branch: "pool",
-		stats: func() []child.Stats { return p.Stats().Workers },
+		stats: func() (all []child.Stats) {
+			for _, w := range p.Stats().Workers {
+				all = append(all, w.Stats)
+			}
+			return all
+		},
 	})
 	return tree.Child{ID: "pool", Service: p}
 }
