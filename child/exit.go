@@ -65,6 +65,9 @@ func (c Cause) String() string {
 // errors.Is(err, child.Segfault) tells.
 func (c Cause) Error() string { return c.String() }
 
+// MarshalText is String.
+func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // Ordered reports whether this side has ended the worker by force.
 func (c Cause) Ordered() bool { return c >= Deadline }
 

@@ -144,9 +144,9 @@ func deathText(err error) string {
 	return fmt.Sprint(err)
 }
 
-// brief is a duration with as many digits as one wants to read.
+// brief is a duration with two digits.
 func brief(d time.Duration) time.Duration {
-	for unit := time.Hour; unit > time.Nanosecond; unit /= 10 {
+	for unit := 100 * time.Second; unit > time.Nanosecond; unit /= 10 {
 		if d >= 10*unit {
 			return d.Round(unit)
 		}
