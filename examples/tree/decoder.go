@@ -9,7 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/verdigris-go/verdigris/child"
-	"github.com/verdigris-go/verdigris/examples/tree/internal/scale"
+	"github.com/verdigris-go/verdigris/examples/internal/scale"
 	"github.com/verdigris-go/verdigris/examples/tree/qoi"
 )
 

@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/verdigris-go/verdigris/examples/tree/internal/scale"
+	"github.com/verdigris-go/verdigris/examples/internal/scale"
 )
 
 // photos names each photograph's original and the longer side it is shipped with, in pixels.
