@@ -50,7 +50,7 @@ func (b *batch) status(err error) (int, error) {
 	if _, ok := errors.AsType[*pool.CutOffError](err); ok {
 		return interrupted, nil
 	}
-	if b.tally.now().failed() > 0 {
+	if c := b.tally.now(); c.failed()+c.failedBefore > 0 {
 		return someFailed, err
 	}
 	return allDone, err
@@ -59,7 +59,7 @@ func (b *batch) status(err error) (int, error) {
 // todo lists what this run has to do.
 func (b *batch) todo() (todo []File, err error) {
 	files, err := scan(b.dir, b.out, func(path string, err error) {
-		b.screen.say("%s cannot be read: %v", path, err)
+		b.screen.say("%s: cannot be read: %v", path, err)
 		b.tally.change(func(c *counts) { c.files++ })
 		b.tally.fail("cannot be read")
 	})
@@ -103,7 +103,7 @@ func (b *batch) decoders() *pool.Pool {
 }
 
 func (b *batch) event(e pool.Event) {
-	if _, died := e.(pool.EventDied); died {
+	if died, ok := e.(pool.EventDied); ok && !errors.Is(died.Crash, child.StopTimeout) { // that is our own end
 		b.tally.change(func(c *counts) { c.deaths++ })
 	}
 	if b.verbose {
@@ -166,7 +166,7 @@ func (b *batch) failed(f File, o outcome) error {
 		return errors.New(o.words)
 	}
 	b.tally.fail(o.class)
-	b.screen.say("%s %s", f.Path, o.words)
+	b.screen.say("%s: %s", f.Path, o.words)
 	if o.fate == unlucky {
 		return nil
 	}

@@ -108,10 +108,10 @@ func zeros(n int) []byte {
 func endless() []byte {
 	b := []byte{0xff, 0xd8} // start of the image
 	b = append(b, 0xff, 0xdb, 0, 67, 0)
-	b = append(b, bytes.Repeat([]byte{1}, 64)...)                          // quantisation
-	b = append(b, 0xff, 0xc2, 0, 11, 8, 16, 0, 16, 0, 1, 1, 0x11, 0)       // frame: progressive, one component
-	b = append(b, 0xff, 0xc4, 0, 20, 0x10, 1)                              // Huffman table: one code of one bit,
-	b = append(append(b, make([]byte, 15)...), 0xe0)                       // which stands for 16,384 empty blocks and more
+	b = append(b, bytes.Repeat([]byte{1}, 64)...)                                    // quantisation
+	b = append(b, 0xff, 0xc2, 0, 11, 8, 16, 0, 16, 0, 1, 1, 0x11, 0)                 // frame: progressive, one component
+	b = append(b, 0xff, 0xc4, 0, 20, 0x10, 1)                                        // Huffman table: one code of one bit,
+	b = append(append(b, make([]byte, 15)...), 0xe0)                                 // which stands for 16,384 empty blocks and more
 	scan := append([]byte{0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, 0}, make([]byte, 30)...) // 16 times that code with 14 zeros
 	b = append(b, bytes.Repeat(scan, 20_000)...)
 	return append(b, 0xff, 0xd9)

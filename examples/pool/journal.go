@@ -56,8 +56,8 @@ func parseJournal(text []byte) map[string]record {
 
 // parseLine reports false for everything but a whole line.
 func parseLine(line []byte) (r record, ok bool) {
-	sum, text, found := bytes.Cut(line, []byte(" "))
-	if !found || !bytes.HasSuffix(text, []byte("\n")) || string(sum) != checksum(text) {
+	sum, text, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+	if !found || string(sum) != checksum(text) {
 		return r, false
 	}
 	return r, json.Unmarshal(text, &r) == nil
@@ -72,8 +72,7 @@ func (j *journal) add(r record) error {
 	if err != nil {
 		return err
 	}
-	text = append(text, '\n')
-	_, err = j.file.Write(append([]byte(checksum(text)+" "), text...))
+	_, err = fmt.Fprintf(j.file, "%s %s\n", checksum(text), text)
 	return err
 }
 

@@ -36,9 +36,9 @@ func main() {
 
 // Exit statuses.
 const (
-	allDone     = 0
-	someFailed  = 1
-	notPossible = 2
+	allDone     = 0   // every image has its thumbnail
+	someFailed  = 1   // all others have
+	notPossible = 2   // the arguments are wrong, or something is that all images need
 	interrupted = 130 // as shells count it: 128 and SIGINT
 )
 

@@ -91,7 +91,8 @@ func (c counts) summary(dir string, now time.Time) string {
 	if c.deaths > 0 {
 		fmt.Fprintf(&b, "%s\n", plural(c.deaths, "decoder died and was replaced", "decoders died and were replaced"))
 	}
-	fmt.Fprintf(&b, "%s in %s, %s/s, %s/s\n", bytesOf(c.bytes), briefly(took),
-		rate(float64(c.done+c.failed())/took.Seconds()), bytesOf(int64(float64(c.bytes)/took.Seconds())))
+	if n := c.done + c.failed(); n > 0 {
+		fmt.Fprintf(&b, "%s in %s: %s images/s, %s/s\n", bytesOf(c.bytes), briefly(took), rate(float64(n)/took.Seconds()), bytesOf(int64(float64(c.bytes)/took.Seconds())))
+	}
 	return b.String()
 }
