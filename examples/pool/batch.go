@@ -42,7 +42,7 @@ func thumbnails(ctx context.Context, o options, stdout *os.File) (int, error) {
 	if len(todo) > 0 {
 		err = b.run(ctx, todo)
 	}
-	b.screen.Write([]byte(b.tally.now().summary(o.dir, time.Now())))
+	_, _ = b.screen.Write([]byte(b.tally.now().summary(o.dir, time.Now())))
 	return b.status(err)
 }
 
