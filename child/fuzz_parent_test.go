@@ -69,6 +69,7 @@ var (
 
 	fuzzFunctions = []*function{
 		fuzzEcho.function,
+		fuzzFlow.function,
 		Define("fuzz.sum", func(_ context.Context, n []int) (sum int, err error) {
 			fuzzRuns.Add(1)
 			for _, v := range n {
@@ -117,6 +118,7 @@ type hostileParent struct {
 	ended  chan struct{}
 	once   sync.Once
 	status int
+	spent  map[uint64]int64 // of the windows of streams, by items that were sent
 }
 
 func (h *hostileParent) play(plan []byte) {
@@ -252,9 +254,20 @@ func (h *hostileParent) check(heard *heard, ran int64) {
 		h.t.Errorf("it says that it has started call %d, the last one was %d", started, highest)
 	}
 	h.sent(heard.control, wire.Control, func(wire.Frame) {})
+	room := h.windows()
 	h.sent(heard.answers, wire.Calls, func(f wire.Frame) {
-		if asked[f.ID]--; asked[f.ID] < 0 {
+		if asked[f.ID] < 1 {
 			h.t.Errorf("a %v for call %d that nobody waits for", f.Kind, f.ID)
+		}
+		switch f.Kind {
+		case wire.KindItem:
+			if room(f.ID) <= 0 {
+				h.t.Errorf("an item of call %d beyond its window", f.ID)
+			}
+			h.spent[f.ID] += int64(len(f.Body)) + 64
+		case wire.KindProgress:
+		default:
+			asked[f.ID]--
 		}
 		if f.Kind != wire.KindPanic {
 			return
@@ -263,6 +276,21 @@ func (h *hostileParent) check(heard *heard, ran int64) {
 			h.t.Errorf("a panic of our own: %s\n%s", p.Value, p.Stack)
 		}
 	})
+}
+
+// windows returns what is left of a stream's window, by setup and by all credits.
+func (h *hostileParent) windows() func(id uint64) int64 {
+	window, credits := int64(0), map[uint64]int64{}
+	for i, f := range rawFrames(h.control, wire.ControlLimit) {
+		if s, err := wire.ParseSetup(f.body); i == 0 && err == nil {
+			window = int64(s.Window)
+		}
+		if c, err := wire.ParseCredit(f.body); f.kind == wire.KindCredit && err == nil {
+			credits[f.id] = min(credits[f.id]+min(c.Bytes, 1<<40), 1<<40)
+		}
+	}
+	h.spent = map[uint64]int64{}
+	return func(id uint64) int64 { return window + credits[id] - h.spent[id] }
 }
 
 // sent checks one stream of the worker's frames. It may be cut off at its end.
@@ -307,6 +335,8 @@ func parentSeeds() []parentSeed {
 		{join(setup(0), frame(wire.KindCancel, 1), frame(wire.KindPing, 0), frame(wire.KindShutdown, 0)), join(call(1, "fuzz.wait", 0x60), all), plan},
 		{join(setup(0), frame(wire.KindShutdown, 0), frame(wire.KindShutdown, 0)), call(1, "fuzz.panic", 0xf5), plan},
 		{setup(0), call(1, "fuzz.panic", 0xf5), plan},
+		{join(setup(1), frame(wire.KindCredit, 1)), join(call(1, "fuzz.flow", 9), call(2, "fuzz.flow", 0), call(3, "fuzz.flow", 0x18, 31), all), plan},
+		{join(setup(0), frame(wire.KindCancel, 1)), call(1, "fuzz.flow", 9), plan},
 		{setup(3), all, plan},
 		{setup(4), nil, plan},
 		{[]byte("GET / HTTP/1.1\r\n\r\n"), nil, plan},
@@ -319,7 +349,7 @@ func parentSeeds() []parentSeed {
 
 // What a parent sends, by channel. The frames of several functions are one kind.
 var (
-	parentControl = []wire.Kind{wire.KindPing, wire.KindCancel, wire.KindCancel, wire.KindShutdown, wire.KindSetup, wire.KindPing, wire.KindHello}
+	parentControl = []wire.Kind{wire.KindPing, wire.KindCancel, wire.KindCancel, wire.KindShutdown, wire.KindSetup, wire.KindPing, wire.KindHello, wire.KindCredit, wire.KindCredit}
 	parentCalls   = []wire.Kind{wire.KindCall, wire.KindCall, wire.KindCall, wire.KindCall, wire.KindCall, wire.KindPing}
 )
 
@@ -331,10 +361,19 @@ func parentCall(name string, timeout time.Duration, input ...byte) []byte {
 	return append(head, input...)
 }
 
+// parentReporting is a call of a stream that wants to know how far it has come.
+func parentReporting() []byte {
+	head, err := wire.AppendCallHead(nil, "fuzz.flow", 0, map[string]string{wire.MetaProgress: "1"})
+	if err != nil {
+		panic(err)
+	}
+	return append(head, 3)
+}
+
 var parentSetups = sync.OnceValue(func() (bodies [][]byte) {
 	for _, s := range []wire.Setup{
-		{Limit: fuzzFrameLimit, Concurrency: 1, LogLevel: int(slog.LevelDebug)},
-		{Limit: fuzzFrameLimit, Concurrency: 3, State: "fuzz.state", StateInput: []byte{7}},
+		{Limit: fuzzFrameLimit, Concurrency: 1, LogLevel: int(slog.LevelDebug), Window: 200},
+		{Limit: fuzzFrameLimit, Concurrency: 3, State: "fuzz.state", StateInput: []byte{7}, Window: 400},
 		{Limit: 32, Concurrency: 2},
 		{Limit: fuzzFrameLimit, Concurrency: 1, State: "none"},
 		{Version: 2, Limit: fuzzFrameLimit, Concurrency: 1},
@@ -355,7 +394,7 @@ var parentBodies = sync.OnceValue(func() map[wire.Kind][][]byte {
 		wire.KindCall: {
 			parentCall("fuzz.echo", time.Hour, 0x42, 1, 2), parentCall("fuzz.sum", 1, 0x82, 1, 2), parentCall("fuzz.fail", 0, 0x60),
 			parentCall("fuzz.wait", 0, 0x61, 'x'), parentCall("fuzz.wait", time.Millisecond, 0x60), parentCall("fuzz.panic", 0, 0xf5),
-			parentCall("fuzz.on", 0, 2), parentCall("fuzz.none", 0, 1),
+			parentCall("fuzz.on", 0, 2), parentCall("fuzz.none", 0, 1), parentCall("fuzz.flow", 0, 2), parentCall("fuzz.flow", time.Millisecond, 9), parentReporting(),
 		},
 		wire.KindSetup: parentSetups(),
 	}
@@ -363,6 +402,7 @@ var parentBodies = sync.OnceValue(func() map[wire.Kind][][]byte {
 		wire.KindCancel:   wire.Cancel{Reason: wire.Canceled},
 		wire.KindShutdown: wire.Shutdown{Grace: time.Second},
 		wire.KindHello:    wire.Hello{},
+		wire.KindCredit:   wire.Credit{Bytes: 150},
 	})
 	return bodies
 })

@@ -179,7 +179,7 @@ func rawFrames(b []byte, limit int) (frames []rawFrame) {
 		kind, flags, version := wire.Kind(b[1]), b[2], b[3]
 		size, id := int(binary.BigEndian.Uint32(b[4:])), binary.BigEndian.Uint64(b[8:])
 		limit := limit
-		if kind == wire.KindError || kind == wire.KindPanic {
+		if kind == wire.KindError || kind == wire.KindPanic || kind == wire.KindProgress {
 			limit = max(limit, wire.ReportLimit)
 		}
 		optional := !kind.Known() && kind != 0 && flags == 1
@@ -202,7 +202,7 @@ func compose(plan []byte, kinds []wire.Kind, bodies map[wire.Kind][][]byte) (str
 	for len(s.rest) > 0 {
 		how, kind, id := s.next(), kinds[int(s.next())%len(kinds)], uint64(0)
 		switch b := s.next(); {
-		case kind >= wire.KindCall && b >= 0xe0, kind == wire.KindCancel:
+		case kind >= wire.KindCall && b >= 0xe0, kind == wire.KindCancel, kind == wire.KindCredit, kind >= wire.KindItem:
 			id = uint64(b % 24)
 		case kind >= wire.KindCall:
 			next++

@@ -8,10 +8,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,8 +63,23 @@ func playWorker(t testing.TB, worst *appetite, control, answers, output, script 
 
 const fuzzFrameLimit = 64 << 10
 
-// fuzzEcho is the function of the calls that are open.
-var fuzzEcho = Define("fuzz.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+// fuzzEcho and fuzzFlow are the functions of the calls that are open.
+var (
+	fuzzEcho = Define("fuzz.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+	fuzzFlow = DefineStream("fuzz.flow", func(ctx context.Context, n uint8) iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			fuzzRuns.Add(1)
+			for i := range n % 32 {
+				Report(ctx, Progress{Done: int64(i)})
+				if !yield(make([]byte, i), nil) {
+					return
+				}
+			}
+		}
+	})
+)
+
+const fuzzWindow = 1 << 10
 
 // hostileWorker is a run of a worker whose bytes are made up.
 type hostileWorker struct {
@@ -71,6 +88,7 @@ type hostileWorker struct {
 
 	run   *run
 	calls []*openCall
+	gate  chan struct{} // closed when everything has come; no item is taken before that
 }
 
 // openCall is a call that the hostile worker may answer; its id is its place,
@@ -82,6 +100,10 @@ type openCall struct {
 	body     []byte // what its caller got
 	err      error
 	done     chan struct{}
+
+	stream, asks bool // it brings items, it wants to know how far it has come
+	enough       int  // so many items; 0: all
+	items        [][]byte
 }
 
 func (h *hostileWorker) play(plan []byte) {
@@ -89,7 +111,7 @@ func (h *hostileWorker) play(plan []byte) {
 	if s.bit(0) {
 		h.control, h.answers = compose(h.control, workerControl, workerBodies()), compose(h.answers, workerAnswers, workerBodies())
 	}
-	cfg, err := Config{Name: "hostile", MaxFrame: fuzzFrameLimit, Logger: slog.New(discards{})}.withDefaults()
+	cfg, err := Config{Name: "hostile", MaxFrame: fuzzFrameLimit, Window: fuzzWindow, Logger: slog.New(discards{})}.withDefaults()
 	must(h.t, err)
 	if s.bit(0) {
 		cfg.Exe = "another" // whose functions are compared
@@ -111,7 +133,7 @@ func must(t testing.TB, err error) {
 func (h *hostileWorker) begin(cfg *Config, ch *channels) {
 	proc, err := corpse()
 	must(h.t, err)
-	h.run = newRun(cfg, 1)
+	h.run, h.gate = newRun(cfg, 1), make(chan struct{})
 	h.run.proc, h.run.hold = proc, &hold{proc: proc}
 	must(h.t, h.run.attach(ch))
 }
@@ -133,8 +155,8 @@ func (h *hostileWorker) meet(s *script, ch *channels) {
 	default:
 	}
 	for range s.next() % 20 {
-		if leaves := s.bit(0); h.run.unknown[fuzzEcho.Name()] == "" { // else nothing is sent
-			h.call(leaves)
+		if how := s.next(); h.run.unknown[fuzzEcho.Name()] == "" && h.run.unknown[fuzzFlow.Name()] == "" { // else nothing is sent
+			h.call(how)
 		}
 	}
 	h.scribble(s, ch.page)
@@ -147,15 +169,26 @@ func (h *hostileWorker) meet(s *script, ch *channels) {
 	h.end()
 }
 
-// call opens a call, whose caller may leave.
-func (h *hostileWorker) call(leaves bool) {
+// call opens a call, whose caller may leave; how has a bit for each choice.
+func (h *hostileWorker) call(how byte) {
 	ctx, left := context.WithCancel(context.Background())
-	k := &openCall{left: left, canceled: leaves, done: make(chan struct{})}
+	k := &openCall{left: left, canceled: how&1 != 0, done: make(chan struct{}), stream: how&2 != 0, asks: how&4 != 0, enough: int(how >> 5)}
+	if k.asks {
+		ctx = OnProgress(ctx, func(Progress) {})
+	}
 	req := &Request{
 		Settled: func(error) { k.settled++ },
 		fn:      fuzzEcho.function,
 		append:  func(dst []byte) ([]byte, error) { return append(dst, 0x40), nil },
 		decode:  func(body []byte) error { k.body = bytes.Clone(body); return nil },
+	}
+	if k.stream {
+		req.fn = fuzzFlow.function
+		req.items = &consumer{take: func(body []byte) (bool, error) {
+			<-h.gate
+			k.items = append(k.items, bytes.Clone(body))
+			return len(k.items) != k.enough, nil
+		}}
 	}
 	h.calls = append(h.calls, k)
 	go func() {
@@ -187,6 +220,7 @@ func (h *hostileWorker) end() {
 	r := h.run
 	await(h.t, "the end of the answers", r.transport.(*pipes).gone)
 	started := r.started()
+	close(h.gate)
 	buried := make(chan struct{})
 	var crash *CrashError
 	go func() { defer close(buried); crash = r.bury() }()
@@ -194,10 +228,13 @@ func (h *hostileWorker) end() {
 	if crash.Error() == "" || crash.LogValue().String() == "" {
 		h.t.Error("a crash without words")
 	}
-	expected := h.expected(started)
+	expected, items := h.expected(started)
 	for i, k := range h.calls {
 		await(h.t, "a call to be settled", k.done)
 		k.left()
+		if k.stream {
+			h.checkItems(uint64(i)+1, k, items[uint64(i)+1])
+		}
 		h.check(uint64(i)+1, k, expected[uint64(i)+1], started)
 	}
 	if n := r.calls.inFlight(); n != 0 {
@@ -212,24 +249,37 @@ type outcome struct {
 	failed  bool
 }
 
-// expected reads the answers as they would be read by hand: the first frame for
-// a call counts, up to the first one that breaks the protocol; started is the
-// last call that the worker has begun, by its own account.
-func (h *hostileWorker) expected(started uint64) map[uint64]*outcome {
-	got := map[uint64]*outcome{}
+// expected reads the answers as they would be read by hand: the first frame that
+// ends a call counts, and the items before it, up to the first one that breaks the
+// protocol; started is the last call that the worker has begun, by its own account.
+func (h *hostileWorker) expected(started uint64) (got map[uint64]*outcome, items map[uint64][][]byte) {
+	got, items = map[uint64]*outcome{}, map[uint64][][]byte{}
+	held := map[uint64]int{}
 	for _, f := range rawFrames(h.answers, fuzzFrameLimit) {
 		open := f.id >= 1 && f.id <= uint64(len(h.calls)) && got[f.id] == nil
-		ok := open && len(f.body) > 0
-		o := &outcome{body: f.body}
+		if !open || (len(f.body) == 0) != (f.kind == wire.KindDone) {
+			break
+		}
+		k, o, ok := h.calls[f.id-1], (*outcome)(nil), f.id <= started
 		switch f.kind {
 		case wire.KindAnswer:
-			ok = ok && f.id <= started
+			o, ok = &outcome{body: f.body}, ok && !k.stream
+		case wire.KindDone:
+			o, ok = &outcome{}, ok && k.stream
+		case wire.KindItem:
+			if ok = ok && k.stream && held[f.id] < fuzzWindow; ok {
+				items[f.id] = append(items[f.id], f.body)
+				held[f.id] += len(f.body) + 64
+			}
+		case wire.KindProgress:
+			_, err := wire.ParseProgress(f.body)
+			ok = ok && k.asks && err == nil
 		case wire.KindError:
 			e, err := wire.ParseError(f.body)
-			o, ok = &outcome{failed: true, message: e.Message}, ok && err == nil
+			o, ok = &outcome{failed: true, message: e.Message}, err == nil
 		case wire.KindPanic:
 			_, err := wire.ParsePanic(f.body)
-			o, ok = nil, ok && err == nil
+			ok = err == nil
 		default:
 			ok = false
 		}
@@ -240,7 +290,22 @@ func (h *hostileWorker) expected(started uint64) map[uint64]*outcome {
 			got[f.id] = o
 		}
 	}
-	return got
+	return got, items
+}
+
+// checkItems holds the items that a caller got against those that were sent: one
+// who stayed got all, or as many as he wanted.
+func (h *hostileWorker) checkItems(id uint64, k *openCall, sent [][]byte) {
+	want := sent
+	if k.enough > 0 && k.enough < len(sent) {
+		want = sent[:k.enough]
+	}
+	if _, left := errors.AsType[*InterruptedError](k.err); left && k.canceled {
+		want = sent[:min(len(k.items), len(sent))]
+	}
+	if !slices.EqualFunc(k.items, want, bytes.Equal) {
+		h.t.Errorf("stream %d brought %x and should have brought %x", id, k.items, want)
+	}
 }
 
 // check holds what a caller got against what was sent.
@@ -250,6 +315,9 @@ func (h *hostileWorker) check(id uint64, k *openCall, want *outcome, started uin
 	}
 	if _, left := errors.AsType[*InterruptedError](k.err); left && k.canceled {
 		return
+	}
+	if k.stream && k.err == nil && k.enough > 0 && len(k.items) == k.enough {
+		return // what comes then is nothing to him
 	}
 	got := fmt.Sprintf("%x, %v (%T)", k.body, k.err, k.err)
 	remote, failed := errors.AsType[*RemoteError](k.err)
@@ -282,6 +350,7 @@ func workerSeeds(f *testing.F) []workerSeed {
 	failed, panicked := frame(wire.KindError, 3), frame(wire.KindPanic, 4)
 	all := join(one, two, failed, five)
 	plan := []byte{0, 0, 1, 5, 0, 0, 0, 0, 0, 3, 0, 4, 7, 1, 30, 200, 3, 17, 17, 17}
+	streams := []byte{0, 0, 0, 0, 0, 4, 6, 2, 67, 7, 9} // four calls of which three stream, and nine have begun
 	return []workerSeed{
 		{greeting, all, []byte("hello\nworld\n"), plan},
 		{join(greeting, log), join(all, panicked), []byte("panic: oh\n\ngoroutine 1 [running]:\nmain.main()\n"), []byte{0, 1, 0, 9, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1}},
@@ -289,6 +358,8 @@ func workerSeeds(f *testing.F) []workerSeed {
 		{greeting, join(all, one), nil, plan},
 		{greeting, join(frame(wire.KindAnswer, 77), all), nil, plan},
 		{greeting, join(one, frame(wire.KindItem, 2)), nil, plan},
+		{greeting, join(frame(wire.KindItem, 1), frame(wire.KindProgress, 1), frame(wire.KindItem, 1), frame(wire.KindDone, 1), frame(wire.KindItem, 2), two), nil, streams},
+		{greeting, bytes.Repeat(frame(wire.KindItem, 1), 20), nil, streams},
 		{join(greeting, hello), all, nil, plan},
 		{join(ready, hello), all, nil, plan},
 		{join(hello, frame(wire.KindStartFailed, 0)), nil, nil, plan},
@@ -302,23 +373,30 @@ func workerSeeds(f *testing.F) []workerSeed {
 // What a worker sends, by channel.
 var (
 	workerControl = []wire.Kind{wire.KindHello, wire.KindReady, wire.KindLog, wire.KindPong, wire.KindLog, wire.KindStartFailed, wire.KindGoodbye, wire.KindAnswer}
-	workerAnswers = []wire.Kind{wire.KindAnswer, wire.KindAnswer, wire.KindError, wire.KindPanic, wire.KindAnswer, wire.KindItem, wire.KindDone, wire.KindLog}
+	workerAnswers = []wire.Kind{
+		wire.KindAnswer, wire.KindAnswer, wire.KindError, wire.KindPanic, wire.KindAnswer, wire.KindItem, wire.KindDone, wire.KindLog,
+		wire.KindItem, wire.KindItem, wire.KindItem, wire.KindDone, wire.KindProgress,
+	}
 )
 
 // workerBodies are good bodies of all of them.
 var workerBodies = sync.OnceValue(func() map[wire.Kind][][]byte {
 	echo := wire.Function{Name: "fuzz.echo", In: fuzzEcho.function.in, Out: fuzzEcho.function.out}
+	flow := wire.Function{Name: "fuzz.flow", In: fuzzFlow.function.in, Out: fuzzFlow.function.out, Stream: true}
 	bodies := map[wire.Kind][][]byte{
 		wire.KindLog: {wire.Log{Time: time.Unix(1e9, 5), Message: "hm", Attrs: []slog.Attr{
 			slog.Int("n", 1), slog.Group("g", slog.String("s", "t"), slog.Float64("f", 0.5)),
 		}}.Append(nil)},
 		wire.KindAnswer: {{0x43, 1, 2, 3}, {0x41, 9}},
-		wire.KindItem:   {{1}},
-		wire.KindError:  {wire.ErrorBody{Message: "no", Codes: []string{"io.EOF", "none"}}.Append(nil)},
-		wire.KindPanic:  {wire.PanicBody{Value: "oh", Stack: "goroutine 1 [running]:"}.Append(nil)},
+		wire.KindItem:   {{1}, {0x41, 9}, {0x43, 1, 2, 3}},
+		wire.KindDone:   {nil},
+
+		wire.KindProgress: {wire.ProgressBody{Done: 1, Total: -2, Note: "n"}.Append(nil)},
+		wire.KindError:    {wire.ErrorBody{Message: "no", Codes: []string{"io.EOF", "none"}}.Append(nil)},
+		wire.KindPanic:    {wire.PanicBody{Value: "oh", Stack: "goroutine 1 [running]:"}.Append(nil)},
 	}
 	addBodies(bodies, map[wire.Kind]controlBody{
-		wire.KindHello:       wire.Hello{PID: 4, Language: "go", Capabilities: []string{wire.CapStatusPage}, Functions: []wire.Function{echo}},
+		wire.KindHello:       wire.Hello{PID: 4, Language: "go", Capabilities: []string{wire.CapStatusPage, wire.CapStreams}, Functions: []wire.Function{echo, flow}},
 		wire.KindReady:       wire.Ready{},
 		wire.KindStartFailed: wire.StartFailed{Message: "no", Stack: "s", Codes: []string{"io.EOF"}},
 		wire.KindGoodbye:     wire.Goodbye{Reason: "bye"},

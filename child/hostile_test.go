@@ -52,6 +52,23 @@ func (w *fakeWorker) hello(caps ...string) {
 	w.tell(wire.KindHello, wire.Hello{Language: "fake", Capabilities: caps, Functions: []wire.Function{{Name: "double"}, {Name: "bench.echo"}}})
 }
 
+// streams is a hello with a stream.
+func (w *fakeWorker) streams(caps ...string) {
+	w.tell(wire.KindHello, wire.Hello{Language: "fake", Capabilities: caps, Functions: []wire.Function{{Name: "flows", Stream: true}, {Name: "double"}}})
+	w.ready()
+}
+
+// itemFrame is an item of the stream flows.
+func itemFrame(id, n uint64, size int) []byte {
+	body := append([]byte{0x59, byte(size >> 8), byte(size)}, make([]byte, size)...)
+	binary.BigEndian.PutUint64(body[3:], n)
+	return wire.AppendFrame(nil, wire.KindItem, id, body)
+}
+
+func reportFrame(id uint64) []byte {
+	return wire.AppendFrame(nil, wire.KindProgress, id, wire.ProgressBody{Done: 1}.Append(nil))
+}
+
 func (w *fakeWorker) ready() { w.tell(wire.KindReady, wire.Ready{}) }
 
 // greet is what a good worker does.
@@ -143,6 +160,9 @@ func init() {
 		w.tell(wire.KindGoodbye, wire.Goodbye{})
 	})
 	violate("an item", func(w *fakeWorker, id uint64) { w.answers.Write(wire.AppendFrame(nil, wire.KindItem, id, []byte{1})) })
+	violate("a done", func(w *fakeWorker, id uint64) { w.answers.Write(wire.AppendFrame(nil, wire.KindDone, id, nil)) })
+	violate("a report nobody has asked for", func(w *fakeWorker, id uint64) { w.answers.Write(reportFrame(id)) })
+	violate("a report on an unknown call", func(w *fakeWorker, id uint64) { w.answers.Write(reportFrame(id + 1)) })
 	violate("a call to the parent", func(w *fakeWorker, id uint64) { w.answers.Write(wire.AppendFrame(nil, wire.KindCall, id, []byte{1})) })
 	violate("an answer on control", func(w *fakeWorker, id uint64) { w.control.Write(answerFrame(id, 1)) })
 	violate("an error that is none", func(w *fakeWorker, id uint64) { w.answers.Write(wire.AppendFrame(nil, wire.KindError, id, []byte{1})) })
@@ -308,6 +328,9 @@ func TestProtocolViolations(t *testing.T) {
 		"a second ready":                          "a second ready",
 		"two goodbyes":                            "a second goodbye",
 		"an item":                                 "a frame of kind item for call 1, which is no stream",
+		"a done":                                  "a frame of kind done for call 1, which is no stream",
+		"a report nobody has asked for":           "a report on call 1, which nobody has asked for",
+		"a report on an unknown call":             "a frame of kind progress for call 2, which is not on its way",
 		"a call to the parent":                    "call frame does not belong",
 		"an answer on control":                    "answer frame does not belong",
 		"an error that is none":                   "decode error",
