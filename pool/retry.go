@@ -228,7 +228,7 @@ func (r *retries) next(ctx context.Context, req *child.Request, err error, n int
 }
 
 // mayRepeat reports whether a call that a worker has begun may be sent once more.
-func mayRepeat(req *child.Request) bool { return req.Idempotent() }
+func mayRepeat(req *child.Request) bool { return req.Idempotent() && !req.Delivered() }
 
 // allows decides whether a call that has failed may be tried again; left is the time
 // that it would have then.
