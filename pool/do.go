@@ -66,10 +66,11 @@ func (p *Pool) send(ctx context.Context, e *errand, at place) (err error) {
 	s := &sending{pool: p, errand: e, at: at}
 	attempt := *e.req
 	attempt.Via, attempt.Settled = e.via, s.settled
-	err = errUnwound
-	defer func() { s.returned(ctx, err) }()
-	err = at.slot.worker.proc.Do(ctx, &attempt)
-	return err
+	if p.warden != nil && e.req.Stream() {
+		e.recognised(ctx, p.warden) // now: its consumer runs meanwhile, and may change the input
+	}
+	defer func() { s.returned(ctx, err) }() // also if its consumer panics
+	return at.slot.worker.proc.Do(ctx, &attempt)
 }
 
 // patience, as a value of a call's context, says that the call waits for a worker

@@ -85,8 +85,9 @@ type sending struct {
 
 	crash *child.CrashError // that its input may have caused
 	input identity
-	sure  bool // that is its identity
-	ends  atomic.Int32
+	sure  bool         // that is its identity
+	over  atomic.Bool  // the worker is rid of it, and has not died of it
+	ends  atomic.Int32 // of a call that has died, or may yet
 }
 
 // settled is told by the worker, see [child.Request].
@@ -97,33 +98,25 @@ func (s *sending) settled(end error) {
 			return
 		}
 	}
+	s.over.Store(true)
 	s.conclude(end)
 }
 
 // returned is told by the caller's goroutine.
 func (s *sending) returned(ctx context.Context, err error) {
 	w := s.pool.warden
-	if w == nil {
-		return
-	}
-	switch outcomeOf(err) {
-	case unbegun:
-	case answered:
-		if s.errand.sure {
-			w.answered(s.errand.input)
-		}
-	default: // it has died, or may yet
+	switch {
+	case w == nil:
+	case !s.over.Load(): // it has died, or may yet
 		s.sure = s.errand.recognised(ctx, w)
 		s.input = s.errand.input
+		s.meet()
+	case s.errand.sure && isAnswer(err):
+		w.answered(s.errand.input)
 	}
-	s.meet()
 }
 
-// errUnwound stands for the result of a Do that does not return: it calls what the
-// caller has brought along, which may panic.
-var errUnwound = errors.New("the call was unwound")
-
-// meet is called at both ends of a call that has died, and at one of others.
+// meet is called at both ends of a call that has died.
 func (s *sending) meet() {
 	if s.ends.Add(1) < 2 {
 		return
@@ -139,32 +132,5 @@ func (s *sending) conclude(end error) {
 	s.errand.ended(end)
 }
 
-// outcome is what a worker's error means for a call.
-type outcome uint8
-
-const (
-	answered outcome = iota // the function has returned
-	crashed                 // its worker has died with it
-	left                    // its caller has left, and the function may still run
-	unbegun                 // no worker has begun with it
-	wrong                   // the call is wrong in itself
-)
-
-func outcomeOf(err error) outcome {
-	if err == nil {
-		return answered
-	}
-	if _, no := errors.AsType[*child.RemoteError](err); no {
-		return answered
-	}
-	if _, died := errors.AsType[*child.CrashError](err); died {
-		return crashed
-	}
-	if errors.Is(err, child.ErrNotStarted) {
-		return unbegun
-	}
-	if _, gone := errors.AsType[*child.InterruptedError](err); gone {
-		return left
-	}
-	return wrong
-}
+// isAnswer reports whether a function has returned.
+func isAnswer(err error) bool { return err == nil || is[*child.RemoteError](err) }

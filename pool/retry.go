@@ -141,11 +141,13 @@ func (p *Pool) persist(ctx context.Context, e *errand) error {
 	if p.retries == nil {
 		return p.attempt(ctx, e)
 	}
-	p.retries.begin()
 	var errs []error
 	for n := 1; ; n++ {
 		err := p.attempt(ctx, e)
-		if outcomeOf(err) == answered {
+		if n == 1 {
+			p.retries.earn() // now, so that of many calls at once each adds its share when it may be needed
+		}
+		if isAnswer(err) {
 			return err
 		}
 		errs = append(errs, err)
@@ -197,8 +199,8 @@ func newRetries(rule Retry) *retries {
 	return &retries{Retry: rule, budget: newBudget(rule.Budget)}
 }
 
-// begin notes a new call.
-func (r *retries) begin() {
+// earn notes that a call was made.
+func (r *retries) earn() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.budget.earn()
@@ -206,7 +208,7 @@ func (r *retries) begin() {
 
 // next decides what to do after n attempts: to go on after a pause, or to give up.
 func (r *retries) next(ctx context.Context, req *child.Request, err error, n int) (pause time.Duration, why GaveUp) {
-	pause = rand.N(r.Backoff.Bound(n) + 1)
+	pause = rand.N(max(r.Backoff.Bound(n), 1))
 	left := time.Duration(math.MaxInt64)
 	if deadline, ok := ctx.Deadline(); ok {
 		left = time.Until(deadline)
@@ -245,7 +247,7 @@ func (r Retry) allows(err error, repeatable bool, n int, left time.Duration) Gav
 }
 
 func isRetryable(err error, repeatable bool) bool {
-	return isGone(err) || repeatable && outcomeOf(err) == crashed
+	return isGone(err) || repeatable && is[*child.CrashError](err)
 }
 
 // counts returns how many retries there were, and how many the budget did not allow.

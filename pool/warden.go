@@ -24,7 +24,6 @@ type warden struct {
 
 	mu       sync.Mutex
 	suspects suspects
-	refused  uint64 // calls, ever
 }
 
 // newWarden returns nil if there is no quarantine.
@@ -51,7 +50,6 @@ func (w *warden) check(ctx context.Context, e *errand) (err error) {
 	w.change(func(t *suspects, now time.Time) {
 		w.tellReleased(t.served(e.input, now), now, hasServed)
 		if s := t.asks(e.input, now); s != nil {
-			w.refused++
 			facts := s.facts()
 			err = &QuarantinedError{w.pool, facts}
 		}
