@@ -105,6 +105,7 @@ func (serving) String() string                    { return "child" }
 
 // manyChildren is row F1.
 func manyChildren(e effort) (lines []line, err error) {
+	settle(e.children) // so that the descriptors of goroutines, which the runtime keeps, are there
 	ids := make([]string, e.children)
 	for i := range ids {
 		ids[i] = strconv.Itoa(i)
