@@ -82,10 +82,13 @@ func (n *Notifier) Receive() (Notice, error) {
 		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&got)))
 		return errno != unix.EINTR && errno != unix.EAGAIN
 	})
-	if err == nil && errno != 0 {
-		err = os.NewSyscallError("SECCOMP_IOCTL_NOTIF_RECV", errno)
+	if err != nil {
+		return Notice{}, os.ErrClosed // nothing else ends that wait
 	}
-	return Notice{got.id, int(got.pid), got.data.violation()}, err
+	if errno != 0 {
+		return Notice{}, os.NewSyscallError("SECCOMP_IOCTL_NOTIF_RECV", errno)
+	}
+	return Notice{got.id, int(got.pid), got.data.violation()}, nil
 }
 
 // state polls, so that a call that is not there any more is not waited for.

@@ -1,0 +1,12 @@
+//go:build !cgo
+
+package cthreads
+
+// HasC says that there is no C code here.
+const HasC = false
+
+// Round does nothing.
+func Round(int) bool { return true }
+
+// Getpid32 cannot.
+func Getpid32() int { return -1 }

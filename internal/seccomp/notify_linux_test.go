@@ -1,0 +1,161 @@
+package seccomp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/internal/seccomp/cthreads"
+)
+
+// The thread that starts the process has loaded a filter that notifies, so that
+// the parent has the listener, and the process cannot lie about what it did.
+func TestNotified(t *testing.T) {
+	native(t)
+	if e := play(t, "notify"); e.out != "socket(0x1, 0x2, 0x0) of the child; child: operation not permitted\n" {
+		t.Fatal(e)
+	}
+}
+
+func playNotify(args []string) error {
+	if len(args) > 0 {
+		_, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+		fmt.Println("child:", err)
+		return nil
+	}
+	a, _ := Native()
+	p, err := Filter{Default: Allow, Rules: []Rule{{SysSocket, []Cond{{Value: unix.AF_UNIX}}, Notify}}}.Compile(a)
+	if err != nil {
+		return err
+	}
+	listening := make(chan *Notifier)
+	fail := make(chan error)
+	cmd := command(bg, "/proc/self/exe", "notify", "child")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	go func() {
+		runtime.LockOSThread()
+		n, err := LoadNotify(p, ThisThread)
+		if err != nil {
+			fail <- err
+			return
+		}
+		if err := cmd.Start(); err != nil {
+			fail <- err
+			return
+		}
+		listening <- n
+		select {}
+	}()
+	select {
+	case err := <-fail:
+		return err
+	case n := <-listening:
+		return answer(n, cmd)
+	}
+}
+
+func answer(n *Notifier, cmd *exec.Cmd) error {
+	notice, err := n.Receive()
+	if err != nil {
+		return err
+	}
+	who := "of somebody else"
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/comm", cmd.Process.Pid, notice.PID)); err == nil && len(status) > 0 {
+		who = "of the child"
+	}
+	c, _ := notice.Call.Call()
+	fmt.Printf("%v(%#x, %#x, %#x) %s; ", c, notice.Call.Args[0], notice.Call.Args[1], notice.Call.Args[2], who)
+	if err := n.Fail(notice.ID, EPERM); err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return err
+	}
+	received := make(chan error)
+	go func() {
+		_, err := n.Receive()
+		received <- err
+	}()
+	time.Sleep(10 * time.Millisecond) // so that it waits, mostly
+	if err := n.Close(); err != nil {
+		return err
+	}
+	if err := <-received; !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("after Close: %w", err)
+	}
+	return nil
+}
+
+// A trapped call of Go code, and one of a thread of C, are in the runtime's dump.
+func TestFromDumpOfARealDeath(t *testing.T) {
+	a := native(t)
+	cmd := command(t.Context(), "/proc/self/exe", "attempt", "traps", "udp_socket")
+	e := run(t, cmd)
+	v, ok := FromDump(a, []byte(e.err))
+	c, _ := v.Call()
+	if !ok || c != SysSocket || v.Args[0] != unix.AF_INET || v.Args[1] != unix.SOCK_DGRAM || e.status.ExitStatus() != 2 {
+		t.Errorf("%v, %t, %v", v, ok, e)
+	}
+}
+
+func TestFromDump(t *testing.T) {
+	const arm = "SIGSYS: bad system call\nPC=0x7fb8c m=0 sigcode=1\n\nr0      0x2\nr1      0x80802\nr2      0x0\nr8      0xc6\nr9      0x1\nr0      0x9\n"
+	v, ok := FromDump(ARM64, []byte(arm))
+	if want := "socket(0x2, 0x80802, 0x0, 0x0, 0x0, 0x0)"; !ok || v.String() != want {
+		t.Errorf("%v %t", v, ok)
+	}
+	for name, text := range map[string]string{
+		"empty":           "",
+		"other signal":    "SIGSEGV: segmentation violation\nPC=0x1 m=0 sigcode=1\nrax 0x1\n",
+		"sent by kill":    "SIGSYS: bad system call\nPC=0x1 m=0 sigcode=0\nrax    0x1\n",
+		"no register":     "SIGSYS: bad system call\nPC=0x1 m=0 sigcode=1\nrbx    0x1\n",
+		"number too long": "SIGSYS: bad system call\nPC=0x1 m=0 sigcode=1\nrax    0x100000000\n",
+	} {
+		if v, ok := FromDump(AMD64, []byte(text)); ok {
+			t.Errorf("%s: %v", name, v)
+		}
+	}
+}
+
+// Calls of 32-bit programs and of x32 kill, where the kernel knows them and
+// where it does not.
+func TestForeignCallsKillAProcess(t *testing.T) {
+	if native(t) != AMD64 {
+		t.Skip("amd64 has them")
+	}
+	for _, foreign := range []string{"x32", "32bit"} {
+		if foreign == "32bit" && !cthreads.HasC {
+			continue
+		}
+		if e := play(t, "foreign", foreign, "confined"); !e.killed() {
+			t.Errorf("%s: %v", foreign, e)
+		}
+		if e := play(t, "foreign", foreign); e.killed() {
+			t.Errorf("%s, alone: %v", foreign, e)
+		} else {
+			t.Logf("%s, alone: %v", foreign, e)
+		}
+	}
+}
+
+func playForeign(args []string) error {
+	if len(args) == 2 {
+		if _, err := load(Filter{Default: Allow}, AllThreads); err != nil {
+			return err
+		}
+	}
+	if args[0] == "32bit" {
+		fmt.Println(cthreads.Getpid32() == os.Getpid())
+		return nil
+	}
+	r, _, errno := unix.RawSyscall(0x40000000|unix.SYS_GETPID, 0, 0, 0)
+	fmt.Println(int(r) == os.Getpid(), errno == 0 || errno == syscall.ENOSYS)
+	return nil
+}
