@@ -31,8 +31,9 @@
 //   - [AllThreads]: by a worker, in its own main, before it serves. This is the
 //     only place from which executing programs can be refused. Package variables
 //     and C constructors have been initialised by then.
-//   - [ThisThread]: on a locked thread (runtime.LockOSThread) that is never
-//     unlocked again and starts the workers. They are confined from their first
+//   - [ThisThread]: by a goroutine that starts the workers. It stays on that
+//     thread for ever (runtime.LockOSThread), and when it ends the thread ends, and
+//     by their parent-death signal the workers. They are confined from their first
 //     instruction on, but the filter must allow execve and all that a starting
 //     program does: use it to refuse single things, not for a list of what is
 //     allowed.

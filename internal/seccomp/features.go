@@ -70,7 +70,7 @@ type Threads uint8
 // The choices.
 const (
 	AllThreads Threads = iota // of the process: for a worker that confines itself
-	ThisThread                // the calling one, which must be locked: for the one that starts workers
+	ThisThread                // the calling one, to which its goroutine stays locked for ever: for the one that starts workers
 )
 
 // needs is what a kernel must have for the actions of the filter; it always

@@ -24,7 +24,7 @@ func Load(p Program, t Threads) error {
 	if p.needs.Has(Listener) {
 		return &LoadError{Step: StepCheck, Err: errors.New("a filter that notifies needs a listener, see LoadNotify")}
 	}
-	_, err := p.load(t.flags())
+	_, err := t.load(p, t.flags())
 	return err
 }
 
@@ -39,7 +39,7 @@ func LoadNotify(p Program, t Threads) (*Notifier, error) {
 	if t == AllThreads {
 		flags |= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH // without it a thread's id could not be told from a descriptor
 	}
-	fd, err := p.load(flags)
+	fd, err := t.load(p, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +61,17 @@ func (p Program) loadable(t Threads) error {
 }
 
 // load does it on one thread, since no_new_privs belongs to a thread. With TSYNC
-// the kernel gives it to the others, too.
-func (p Program) load(flags uintptr) (result int, err error) {
+// the kernel gives it to the others, too. Without, the goroutine never leaves the
+// thread again, so that no other goroutine ever runs under the filter.
+func (t Threads) load(p Program, flags uintptr) (result int, err error) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if t == AllThreads {
+		defer runtime.UnlockOSThread()
+	}
+	return p.load(flags)
+}
+
+func (p Program) load(flags uintptr) (result int, err error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return 0, &LoadError{Step: StepPrivileges, Err: err}
 	}

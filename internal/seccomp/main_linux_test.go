@@ -33,15 +33,16 @@ func TestMain(m *testing.M) {
 
 // roles are what this program can play.
 var roles = map[string]func(args []string) error{
-	"attempt": playAttempt,
-	"churn":   playChurn,
-	"diverge": playDiverge,
-	"foreign": playForeign,
-	"fooled":  playFooled,
-	"nothing": func([]string) error { return nil },
-	"notify":  playNotify,
-	"spawner": playSpawner,
-	"threads": playThreads,
+	"attempt":  playAttempt,
+	"churn":    playChurn,
+	"confined": playConfined,
+	"diverge":  playDiverge,
+	"foreign":  playForeign,
+	"fooled":   playFooled,
+	"nothing":  func([]string) error { return nil },
+	"notify":   playNotify,
+	"spawner":  playSpawner,
+	"threads":  playThreads,
 }
 
 // end is how a role ended.
@@ -109,11 +110,4 @@ func load(f Filter, t Threads) (Program, error) {
 		return p, err
 	}
 	return p, Load(p, t)
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
-	"log"
 	"maps"
 	"os"
 	"os/exec"
@@ -24,7 +23,8 @@ func main() {
 		err = os.WriteFile("calls.go", text, 0o644)
 	}
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
 	}
 }
 
