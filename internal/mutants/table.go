@@ -346,4 +346,65 @@ var table = []mutant{
 		name: "closed for good", fault: "F28 F29", file: "child/close.go", test: "TestClose",
 		old: "	if p.closed {\n		err = closedEnd(err)\n	}\n", new: "",
 	},
+
+	// Filters of system calls.
+	{
+		name: "ints by their lower half", fault: "F77", file: "internal/seccomp/code.go", test: "TestUpperHalvesDoNotHelp",
+		old: "	if d.Width == Int {\n		return low\n	}\n	return c.high(d, c.branch(jeq, uint32(d.Value>>32), low, no))\n}\n\n// above",
+		new: "	return c.high(d, c.branch(jeq, uint32(d.Value>>32), low, no))\n}\n\n// above",
+	},
+	{
+		name: "upper halves of what has 64 bits", fault: "F77", file: "internal/seccomp/code.go", test: "TestCompiledMeansTheSame",
+		old: "	same := c.branch(jeq, uint32(d.Value>>32), low, no)", new: "	same := low",
+	},
+	{
+		name: "jumps beyond 255", fault: "F77", file: "internal/seccomp/code.go", test: "TestFarJumps",
+		old: "	if c.skip(p) < maxSkip {\n		return p", new: "	if c.skip(p) < maxSkip<<10 {\n		return p",
+	},
+	{
+		name: "calls of 32-bit programs", fault: "F77", file: "internal/seccomp/compile.go", test: "TestForeignCallsKillAProcess",
+		old: "c.load(offsetArch, c.branch(jeq, a.audit(), number, c.ret(KillProcess)))", new: "c.load(offsetArch, number)",
+	},
+	{
+		name: "calls of x32", fault: "F77", file: "internal/seccomp/compile.go", test: "TestForeignCallsKillAProcess",
+		old: "{a.foreign(), []Rule{{Do: KillProcess}}}", new: "{a.foreign(), otherwise}",
+	},
+	{
+		name: "mptcp is not tcp", fault: "F77", file: "internal/seccomp/refuse.go", test: "TestRefused",
+		old: "masked(1, sockTypeMask, kind), equals(2, p))", new: "masked(1, sockTypeMask, kind), differs(3, p^1<<31))",
+	},
+	{
+		name: "positive result of a load", fault: "F72", file: "internal/seccomp/load_linux.go", test: "TestLoadDoesNotFailOpen",
+		old: "	case result != 0 && !listens:", new: "	case result < 0 && !listens:",
+	},
+	{
+		name: "the filter itself answers", fault: "F72", file: "internal/seccomp/load_linux.go", test: "TestLoadIsVerified",
+		old: "	case !p.InForce():", new: "	case p.canary == 0:",
+	},
+	{
+		name: "the thread stays its goroutine's", fault: "F72", file: "internal/seccomp/load_linux.go", test: "TestOtherThreadsStayFree",
+		old: "	if t == AllThreads {\n		defer", new: "	if t == AllThreads || true {\n		defer",
+	},
+	{
+		name: "what the runtime calls late", fault: "F71", file: "internal/seccomp/runtime.go", test: "TestCGoSurvives",
+		old: "SysFutex, SysSchedYield, SysSchedGetaffinity,", new: "SysFutex, SysSchedYield,",
+	},
+
+	// Landlock.
+	{
+		name: "gaps have names", fault: "F69", file: "internal/landlock/gaps.go", test: "TestNothingIsLeftOutInSilence",
+		old: "case asked && (q.since == 0 || abi < q.since):", new: "case asked && q.since == 0:",
+	},
+	{
+		name: "rules are not about links", fault: "F77", file: "internal/landlock/load_linux.go", test: "TestFinalLinks",
+		old: "		flags |= unix.O_NOFOLLOW\n", new: "",
+	},
+	{
+		name: "a path that is not there", fault: "F74", file: "internal/landlock/load_linux.go", test: "TestOpenRefuses",
+		old: "		return &Error{Step: StepPath, Path: p.Name, Err: err}\n	}\n	defer", new: "		return nil\n	}\n	defer",
+	},
+	{
+		name: "a restricted thread is nobody else's", fault: "F74", file: "internal/landlock/load_linux.go", test: "TestOtherThreadsStayFree",
+		old: "		if !restricted {\n", new: "		if !restricted || true {\n",
+	},
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -190,6 +191,63 @@ func playSpawner(args []string) error {
 	}
 	say("parent")
 	return nil
+}
+
+// The thread under the filter is nobody else's, also after its goroutine has ended.
+func TestOtherThreadsStayFree(t *testing.T) {
+	native(t)
+	if e := play(t, "others"); e.out != "inside true, outside 0 of 32, after 0 of 32\n" {
+		t.Fatal(e)
+	}
+}
+
+func playOthers([]string) error {
+	a, _ := Native()
+	p, err := harmless.Compile(a)
+	if err != nil {
+		return err
+	}
+	ask, end := make(chan error), make(chan struct{})
+	inside := false
+	var all sync.WaitGroup
+	all.Go(func() {
+		err := Load(p, ThisThread)
+		inside = p.InForce()
+		ask <- err
+		<-end
+	})
+	if err := <-ask; err != nil {
+		return err
+	}
+	outside, n := everywhere(p)
+	close(end)
+	all.Wait()
+	after, m := everywhere(p)
+	fmt.Printf("inside %t, outside %d of %d, after %d of %d\n", inside, outside, n, after, m)
+	return nil
+}
+
+// everywhere asks on many threads at once on how many of them p is in force.
+func everywhere(p Program) (under, threads int) {
+	const n = 32
+	var mu sync.Mutex
+	var all, met sync.WaitGroup
+	met.Add(n)
+	for range n {
+		all.Go(func() {
+			runtime.LockOSThread()
+			met.Done()
+			met.Wait() // all hold a thread now
+			yes := p.InForce()
+			mu.Lock()
+			defer mu.Unlock()
+			if threads++; yes {
+				under++
+			}
+		})
+	}
+	all.Wait()
+	return under, threads
 }
 
 // Programs that this kernel or this function cannot load.

@@ -41,6 +41,7 @@ var roles = map[string]func(args []string) error{
 	"fooled":   playFooled,
 	"nothing":  func([]string) error { return nil },
 	"notify":   playNotify,
+	"others":   playOthers,
 	"spawner":  playSpawner,
 	"threads":  playThreads,
 }
