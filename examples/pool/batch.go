@@ -88,7 +88,7 @@ func (b *batch) decoders() *pool.Pool {
 		Name: "decoders",
 		Size: b.workers,
 		// One that is killed by somebody else is tried again; one that kills by itself is not tried for ever.
-		Retry:      pool.Retry{Attempts: 2},
+		Retry:      pool.Retry{Attempts: 3},
 		Quarantine: pool.Quarantine{Deaths: 2, By: pool.ByUserKey},
 		Events:     b.event,
 		Worker: child.Config{

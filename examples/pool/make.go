@@ -53,7 +53,7 @@ func sample(i int) (name string, content []byte, err error) {
 // paint paints colored discs on a gradient.
 func paint(seed uint64) image.Image {
 	r := rand.New(rand.NewPCG(seed, 0))
-	w, h := 120+r.IntN(240), 120+r.IntN(240)
+	w, h := 80+r.IntN(160), 80+r.IntN(160)
 	m := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
 		for x := range w {
@@ -61,7 +61,7 @@ func paint(seed uint64) image.Image {
 		}
 	}
 	for range 5 {
-		disc(m, r.IntN(w), r.IntN(h), 10+r.IntN(60), color.NRGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255})
+		disc(m, r.IntN(w), r.IntN(h), 10+r.IntN(40), color.NRGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255})
 	}
 	return m
 }
