@@ -15,8 +15,21 @@ func TestBuckets(t *testing.T) {
 		d      time.Duration
 		bucket int
 	}{
-		{-1, 0}, {0, 0}, {127, 0}, {128, 1}, {1023, 7}, {1024, 8}, {1151, 8}, {1152, 9}, {2047, 15}, {2048, 16}, {2303, 16},
-		{2304, 17}, {time.Hour, buckets - 3}, {24 * time.Hour, buckets - 3}, {math.MaxInt64, buckets - 3},
+		{-1, 0},
+		{0, 0},
+		{127, 0},
+		{128, 1},
+		{1023, 7},
+		{1024, 8},
+		{1151, 8},
+		{1152, 9},
+		{2047, 15},
+		{2048, 16},
+		{2303, 16},
+		{2304, 17},
+		{time.Hour, buckets - 3},
+		{24 * time.Hour, buckets - 3},
+		{math.MaxInt64, buckets - 3},
 	} {
 		var h Histogram
 		h.Add(c.d)
@@ -98,11 +111,17 @@ func TestRecent(t *testing.T) {
 		add    int // durations
 		want   uint64
 	}{
-		{0, 2, 2}, {59, 1, 3},
-		{60, 4, 7},               // the second half begins
-		{119, 0, 7}, {120, 0, 4}, // and the first is forgotten
-		{179, 1, 5}, {181, 0, 1},
-		{500, 0, 0}, {501, 1, 1}, {560, 0, 1}, {620, 0, 0},
+		{0, 2, 2},
+		{59, 1, 3},
+		{60, 4, 7}, // the second half begins
+		{119, 0, 7},
+		{120, 0, 4}, // and the first is forgotten
+		{179, 1, 5},
+		{181, 0, 1},
+		{500, 0, 0},
+		{501, 1, 1},
+		{560, 0, 1},
+		{620, 0, 0},
 	} {
 		for range c.add {
 			r.Add(at(c.second), time.Millisecond)
