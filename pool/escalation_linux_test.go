@@ -86,7 +86,10 @@ func TestEscalation(t *testing.T) {
 			go func() { ended <- root.Serve(t.Context()) }()
 			for life := 1; life <= 2; life++ {
 				until(t, "the tree is up", func() bool { return strings.Count(h.String(), "+pool") == life && p.Stats().Up == 2 })
-				until(t, "all have started", func() bool { s := h.String(); return strings.Contains(s, "+last") && (c.how == strategy.OneForOne || strings.Count(s, "+last") == life) })
+				until(t, "all have started", func() bool {
+					s := h.String()
+					return strings.Contains(s, "+last") && (c.how == strategy.OneForOne || strings.Count(s, "+last") == life)
+				})
 				syscall.Kill(p.Stats().Workers[0].PID, syscall.SIGKILL)
 				until(t, "the pool notices", func() bool { return strings.Count(h.String(), "!pool") == life })
 			}

@@ -71,6 +71,36 @@ var table = []mutant{
 		old: "return io.ErrUnexpectedEOF", new: "return io.EOF",
 	},
 
+	// What an operator sees, and what escalates.
+	{
+		name: "deaths in calls are excused", fault: "F67", file: "pool/worker.go", test: "TestBadInputNeverEscalates",
+		old: "return tree.Excuse(err)", new: "_ = tree.Excuse\n\treturn err",
+	},
+	{
+		name: "calls from inside do not wait", fault: "F68", file: "pool/do.go", test: "TestReentry",
+		old: "\tif c.inside {", new: "\tif c.inside && p.id == \"\" {",
+	},
+	{
+		name: "nor are they sent ahead", fault: "F68", file: "pool/choose.go", test: "TestReentry",
+		old: "\tif c.inside {", new: "\tif c.inside && r.ahead < 0 {",
+	},
+	{
+		name: "the chain of pools", fault: "F68", file: "child/carry.go", test: "TestReentry", pkg: "pool",
+		old: "\twith[Via] = r.Via\n", new: "",
+	},
+	{
+		name: "bound of the events", fault: "F61", file: "pool/teller.go", test: "TestEventQueueIsBounded",
+		old: "len(t.queue) >= maxUntold", new: "len(t.queue) >= 1<<30",
+	},
+	{
+		name: "a handler of events may panic", fault: "F61", file: "pool/teller.go", test: "TestEventHandlerPanics",
+		old: "\tdefer func() { v = recover() }()\n", new: "",
+	},
+	{
+		name: "a condition lasts", fault: "F61", file: "pool/condition.go", test: "TestConditionIsToldOnce",
+		old: "was == Flapping && f.deaths >= (f.flapLimit+1)/2", new: "was == Flapping && f.deaths >= f.flapLimit",
+	},
+
 	// Many calls.
 	{
 		name: "window of a map", fault: "F65", file: "pool/mapping.go", test: "TestMapIsBounded",
