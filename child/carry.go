@@ -3,14 +3,16 @@ package child
 import (
 	"context"
 	"maps"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
 
-// Via is the reserved name under which it travels which pools a call has come
-// through, so that a pool can tell that a function which it runs calls it again. It
-// is one of [AllMeta].
+// Via is the reserved name under which a function's context carries which pools its
+// call has come through, so that a pool can tell that a function which it runs calls it
+// again: their ids, the oldest first, with spaces between them. It is one of [AllMeta].
 const Via = "verdigris.via"
 
 const reserved = wire.MetaReserved // begins the names of what this library carries for itself
@@ -48,14 +50,40 @@ func WithAllMeta(ctx context.Context, values map[string]string) context.Context 
 // library says about one call does not.
 func carried(name string) bool { return name == Via || !strings.HasPrefix(name, reserved) }
 
-// meta is what travels with the call.
-func (r *Request) meta(ctx context.Context) map[string]string {
-	meta := allMeta(ctx)
-	if r.Via == "" || r.Via == meta[Via] {
-		return meta
+// maxVia is how many pools a chain names. Of a longer one the oldest are forgotten.
+const maxVia = 32
+
+// poolMarker is the environment variable that tells a worker which pool it belongs to.
+const poolMarker = "VERDIGRIS_POOL"
+
+// ownPool is the pool that this process works for, or "".
+var ownPool = takePool()
+
+// ownMeta is what a call's context carries that has come without any values.
+var ownMeta = map[string]string{Via: ownPool}
+
+func takePool() string {
+	id := os.Getenv(poolMarker)
+	os.Unsetenv(poolMarker) // or programs that the worker starts would take it for theirs
+	if !InWorker() {
+		return ""
 	}
-	with := make(map[string]string, len(meta)+1)
-	maps.Copy(with, meta)
-	with[Via] = r.Via
-	return with
+	return id
+}
+
+// cameHere adds the pool that this process works for to what came with a call. So it
+// need not travel with each call.
+func cameHere(meta map[string]string) map[string]string {
+	switch {
+	case ownPool == "":
+		return meta
+	case len(meta) == 0:
+		return ownMeta
+	}
+	ids := strings.Fields(meta[Via])
+	if !slices.Contains(ids, ownPool) {
+		ids = append(ids, ownPool)
+	}
+	meta[Via] = strings.Join(ids[max(0, len(ids)-maxVia):], " ")
+	return meta
 }

@@ -37,6 +37,10 @@ type Config struct {
 	// empty. It should be short and need not be unique.
 	Name string
 
+	// Pool is the id of the pool that the worker belongs to, which its functions carry on,
+	// see [Via]. A pool sets it.
+	Pool string
+
 	// FirstRun is the number of its first run, in errors and log records; 0: 1. Who makes
 	// a new Process in the place of an old one can go on counting.
 	FirstRun uint64
@@ -279,6 +283,10 @@ func (c *Config) environ() []string {
 		if given {
 			values[name] = value
 		}
+	}
+	delete(values, poolMarker)
+	if c.Pool != "" {
+		values[poolMarker] = c.Pool
 	}
 	values[marker] = strconv.Itoa(early.Depth + 1)
 	env := make([]string, 0, len(values))

@@ -52,7 +52,7 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 		return nil, interrupted(ctx, r.cfg.Name, req.fn.name, false)
 	}
 	buf := buffers.Get().(*[]byte)
-	meta := req.meta(ctx)
+	meta := allMeta(ctx)
 	frame, err := r.encode((*buf)[:0], ctx, req, meta)
 	if err != nil {
 		buffers.Put(buf)

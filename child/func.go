@@ -140,10 +140,6 @@ type Request struct {
 	// is called from any goroutine and must not block.
 	Settled func(end error)
 
-	// Via names the pools that the call has come through, with spaces between them. A
-	// pool sets it; see [Via].
-	Via string
-
 	fn         *function
 	idempotent bool
 	append     func(dst []byte) ([]byte, error)

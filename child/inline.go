@@ -77,7 +77,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	}
 	ctx, cancel := i.limit(ctx)
 	defer cancel()
-	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req, req.meta(ctx))
+	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req, allMeta(ctx))
 	if err != nil {
 		<-i.slots
 		return false, err

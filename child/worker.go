@@ -421,7 +421,7 @@ func (w *worker) start(id uint64, body []byte) (started, error) {
 // handlerContext makes the context in which a call's function runs: what has
 // come along with the call, and nothing else of the caller's context.
 func handlerContext(call wire.Call, reports *reporter) (context.Context, context.CancelCauseFunc) {
-	ctx := withAllMeta(context.Background(), call.Meta)
+	ctx := withAllMeta(context.Background(), cameHere(call.Meta))
 	if reports != nil {
 		ctx = context.WithValue(ctx, reporterContext{}, reports)
 	}

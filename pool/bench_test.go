@@ -44,3 +44,19 @@ func BenchmarkQueue(b *testing.B) {
 		waiting = waiting[1:]
 	}
 }
+
+// What a call costs in the pool itself, without its worker: its place, its times, and
+// its end in the statistics.
+func BenchmarkPlace(b *testing.B) {
+	p := New(Config{Size: 1, Events: func(Event) {}})
+	p.change(func(r *roster, now time.Time) { p.served = true; r.cameUp(r.slots[0], now) })
+	c, ctx := claim{}, b.Context()
+	for b.Loop() {
+		at, err := p.place(ctx, nil, &c, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.release(at, true)
+		p.tally.count(nil)
+	}
+}

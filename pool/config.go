@@ -187,9 +187,9 @@ func (c Config) check() error {
 }
 
 // worker is the configuration of the worker with this number, and of its first life.
-func (c Config) worker(n int, setup child.Setup, run uint64) child.Config {
+func (c Config) worker(n int, setup child.Setup, run uint64, pool string) child.Config {
 	w := c.Worker
-	w.Name, w.Setup, w.FirstRun = fmt.Sprintf("%s-%d", w.Name, n), setup, run
+	w.Name, w.Setup, w.FirstRun, w.Pool = fmt.Sprintf("%s-%d", w.Name, n), setup, run, pool
 	w.Ahead = or(c.Ahead, -1)
 	w.Wait = child.NoWait
 	return w

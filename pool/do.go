@@ -22,7 +22,7 @@ func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
 	if p.fault != nil {
 		return p.fault
 	}
-	e.via, e.inside = p.through(ctx, req)
+	e.inside = p.inside(ctx)
 	return p.persist(ctx, e)
 }
 
@@ -65,7 +65,7 @@ func (p *Pool) send(ctx context.Context, e *errand, at place) (err error) {
 	e.add()
 	s := &sending{pool: p, errand: e, at: at}
 	attempt := *e.req
-	attempt.Via, attempt.Settled = e.via, s.settled
+	attempt.Settled = s.settled
 	if p.warden != nil && e.req.Stream() {
 		e.recognised(ctx, p.warden) // now: its consumer runs meanwhile, and may change the input
 	}

@@ -14,8 +14,7 @@ import (
 // one who asked.
 type errand struct {
 	req    *child.Request
-	via    string // the pools it has come through, this one included
-	inside bool   // it comes from a function that runs in this one
+	inside bool // it comes from a function that runs in this one
 
 	// Of the goroutine that has called Do.
 	input      identity

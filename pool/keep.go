@@ -32,7 +32,7 @@ func (p *Pool) follow() {
 	}
 	for _, s := range r.orders.start {
 		if s.worker == nil {
-			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup, p.book.slot(s.n).runs+1))}
+			s.worker = &worker{pool: p, slot: s, proc: child.New(p.cfg.worker(s.n, p.setup, p.book.slot(s.n).runs+1, p.id))}
 		}
 	}
 	if len(r.orders.start)+len(r.orders.stop) > 0 {

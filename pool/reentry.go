@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/verdigris-go/verdigris/child"
@@ -33,30 +34,13 @@ func (e *ReentryError) LogValue() slog.Value {
 		slog.Int("busy", e.Busy))
 }
 
-// maxVia is how many pools a chain names. Of a longer one the oldest are forgotten.
-const maxVia = 32
-
 // newID names a pool among all there may be in the processes that call each other.
 func newID() string { return rand.Text()[:12] }
 
-// through returns the chain of pools that a call has come through when it has come
-// through this one, and whether it had done so before.
-func (p *Pool) through(ctx context.Context, req *child.Request) (chain string, again bool) {
-	chain = req.Via
-	if chain == "" {
-		chain = child.Meta(ctx, child.Via)
-	}
-	if chain == "" {
-		return p.id, false
-	}
-	ids := strings.Fields(chain)
-	for _, id := range ids {
-		if id == p.id {
-			return chain, true
-		}
-	}
-	ids = append(ids, p.id)
-	return strings.Join(ids[max(0, len(ids)-maxVia):], " "), false
+// inside reports whether a call comes from a function that this pool runs.
+func (p *Pool) inside(ctx context.Context) bool {
+	chain := child.Meta(ctx, child.Via)
+	return chain != "" && slices.Contains(strings.Fields(chain), p.id)
 }
 
 // reentry is the error of a call that must not wait; p.mu is held.

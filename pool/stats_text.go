@@ -42,13 +42,14 @@ func (s Stats) table(b *strings.Builder) {
 		return
 	}
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  WORKER\tPID\tRUN\tSTATE\tSEAT\tFOR\tCALLS\tCRASHES\tRSS\tP50\tP99\tMAX\tDUE")
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format, args...) } // to a strings.Builder
+	line("  WORKER\tPID\tRUN\tSTATE\tSEAT\tFOR\tCALLS\tCRASHES\tRSS\tP50\tP99\tMAX\tDUE\n")
 	for _, w := range s.Workers {
-		fmt.Fprintf(t, "  %s\t%d\t%d\t%v\t%d\t%v\t%d\t%d\t%s\t%v\t%v\t%v\t%v\n", w.Name, w.PID, w.Run, w.State, w.Seat,
+		line("  %s\t%d\t%d\t%v\t%d\t%v\t%d\t%d\t%s\t%v\t%v\t%v\t%v\n", w.Name, w.PID, w.Run, w.State, w.Seat,
 			s.Time.Sub(w.Since).Round(time.Second), w.Calls, w.Crashes, size(w.RSS),
 			brief(w.RunTime.P50), brief(w.RunTime.P99), brief(w.RunTime.Max), w.Due)
 	}
-	_ = t.Flush() // to a strings.Builder
+	_ = t.Flush()
 	for _, w := range s.Workers {
 		if w.LastExit != nil && w.LastExit.Err != nil {
 			fmt.Fprintf(b, "  %s before: %v\n", w.Name, w.LastExit)

@@ -86,7 +86,7 @@ var table = []mutant{
 	},
 	{
 		name: "the chain of pools", fault: "F68", file: "child/carry.go", test: "TestReentry", pkg: "pool",
-		old: "\twith[Via] = r.Via\n", new: "",
+		old: "ids = append(ids, ownPool)", new: "ids = append(ids, ids...)",
 	},
 	{
 		name: "bound of the events", fault: "F61", file: "pool/teller.go", test: "TestEventQueueIsBounded",
