@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/verdigris-go/verdigris/child"
 )
@@ -102,6 +103,36 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkStream is what an item costs, and how many of them come in the time of
+// one call that brings as much.
+func BenchmarkStream(b *testing.B) {
+	p := served(b, child.Config{})
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"16B", 16}, {"1KiB", 1 << 10}, {"64KiB", 64 << 10}} {
+		b.Run(size.name, func(b *testing.B) {
+			b.SetBytes(int64(size.bytes))
+			b.ReportAllocs()
+			n := 0
+			for item, err := range flows.Call(b.Context(), p, flow{N: b.N, Size: size.bytes}) {
+				if n++; err != nil || len(item) != size.bytes {
+					b.Fatal(err)
+				}
+			}
+			streaming := b.Elapsed()
+			b.StopTimer()
+			calls, began := max(b.N/10, 1), time.Now()
+			for range calls {
+				if _, err := echo.Call(b.Context(), p, make([]byte, size.bytes)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(time.Since(began))/float64(calls)*float64(b.N)/float64(streaming), "items/call")
+		})
+	}
 }
 
 // BenchmarkCallKept shows what it costs to keep inputs for Config.Replay: a copy of each.

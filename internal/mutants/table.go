@@ -190,6 +190,38 @@ var table = []mutant{
 		old: "case r.started() < k.id: //", new: "case r.started() < 0: //",
 	},
 	{
+		name: "window of a stream", fault: "F35", file: "child/feed.go", test: "TestStreamViolations",
+		old: "if f.held >= f.window {", new: "if f.held < 0 {",
+	},
+	{
+		name: "items are copied", fault: "F38", file: "child/feed.go", test: "TestHostileWorkers",
+		old: "f.items = append(f.items, bytes.Clone(item))", new: "_ = bytes.Clone; f.items = append(f.items, item)",
+	},
+	{
+		name: "items for calls of streams only", fault: "F38 F39", file: "child/do.go", test: "TestProtocolViolations",
+		old: "case k.streams() != (f.Kind", new: "case false && k.streams() != (f.Kind",
+	},
+	{
+		name: "reports that were asked for", fault: "F39", file: "child/do.go", test: "TestProtocolViolations",
+		old: "if k.feed == nil || k.feed.show == nil {", new: "if k.feed == nil || k.feed.show == nil {\n		return nil",
+	},
+	{
+		name: "a worker keeps to the window", fault: "F35", file: "child/outflow.go", test: "TestSlowConsumer",
+		old: "for o.used.Load() >= o.window {", new: "for o.used.Load() < 0 {",
+	},
+	{
+		name: "a consumer that dies has left", fault: "F38", file: "child/do.go", test: "TestStreamConsumerThatDies",
+		old: "		if !over {\n			leave()", new: "		if over {\n			leave()",
+	},
+	{
+		name: "a stream that was cut short is not complete", fault: "F38", file: "child/outflow.go", test: "TestStreamThatEndsQuietly",
+		old: "if err == nil && o.ctx.Err() != nil {", new: "if err == nil && o.ctx == nil {",
+	},
+	{
+		name: "a stream that has delivered is not tried again", fault: "F63", file: "pool/retry.go", test: "TestStreamsAreRetriedBeforeTheFirstItem",
+		old: "req.Idempotent() && !req.Delivered()", new: "req.Idempotent()",
+	},
+	{
 		name: "a frame has to go on", fault: "F33", file: "child/inlet.go", test: "TestFrameThatStops",
 		old: "in.halves == 2 {", new: "in.halves == 1<<30 {",
 	},
