@@ -12,6 +12,8 @@
 //   - [Process] is a worker that lives on. It is a suture.Service, to be put
 //     under a supervisor, and a [Caller].
 //   - [Inline] runs the same calls in this process, for a debugger.
+//   - [DefineStream] is for functions with many results, one after the other, and
+//     [Report] for those that tell how far they have come.
 //   - [DefineState] and [DefineOn] give a worker something that lives as long
 //     as it does: an engine, a connection, a model.
 //
@@ -41,7 +43,7 @@
 // Worker processes need Linux. Elsewhere the package builds, [Inline] works,
 // and starting a worker returns an error that says so.
 //
-// Read next: func.go for what a user defines, process.go for the life of a
+// Read next: func.go and stream.go for what a user defines, process.go for the life of a
 // worker seen from a supervisor, run.go for one life of it, do.go for the way
-// of a call, worker.go for the other side; docs/wire.md for what passes between.
+// of a call, feed.go for what comes before its answer, worker.go for the other side; docs/wire.md for what passes between.
 package child

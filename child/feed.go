@@ -25,7 +25,8 @@ type feed struct {
 	mu     sync.Mutex
 	items  [][]byte
 	held   int64 // of the window: what has come and has not been granted back
-	closed bool  // nobody takes items any more
+	closed bool  // nobody takes items any more,
+	lost   bool  // and of some that is true
 
 	spare [][]byte // the caller's: the last batch, for reuse
 	taken int64    // the caller's: what it has taken and not granted back
@@ -52,6 +53,7 @@ func (f *feed) put(item []byte) error {
 		return &protocolError{fmt.Sprintf("more of a stream than its window of %d bytes", f.window)}
 	}
 	f.held += wire.ItemCost(len(item))
+	f.lost = f.lost || f.closed
 	if !f.closed {
 		f.items = append(f.items, bytes.Clone(item))
 		f.wake()
@@ -72,20 +74,21 @@ func (f *feed) wake() {
 	}
 }
 
-// take returns the items that have come, until the next call of it.
-func (f *feed) take() [][]byte {
+// take returns the items that have come, until the next call of it, and whether
+// there are others that have been dropped.
+func (f *feed) take() (batch [][]byte, lost bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	batch := f.items
+	batch = f.items
 	f.items, f.spare = f.spare[:0], batch
-	return batch
+	return batch, f.lost
 }
 
 // close drops what has come and will come.
 func (f *feed) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.items, f.closed = nil, true
+	f.items, f.closed, f.lost = nil, true, f.lost || len(f.items) > 0
 }
 
 // grant notes that the caller has taken an item, and returns how much of the
@@ -126,7 +129,8 @@ type source struct {
 func (f *feed) follow(ctx context.Context, req *Request, from source) error {
 	for {
 		over := isClosed(from.done) // all that comes before the end is there then
-		for i, item := range f.take() {
+		batch, lost := f.take()
+		for i, item := range batch {
 			if ctx.Err() != nil {
 				return errImpatient
 			}
@@ -143,6 +147,8 @@ func (f *feed) follow(ctx context.Context, req *Request, from source) error {
 		}
 		f.progress()
 		switch {
+		case lost: // it could pass for complete
+			return errImpatient
 		case over:
 			return nil
 		case ctx.Err() != nil:

@@ -22,7 +22,7 @@ import (
 
 // What fragments may name, by the package's last element.
 var imports = []string{
-	"context", "errors", "fmt", "log/slog", "net", "net/http", "os", "testing", "time",
+	"context", "errors", "fmt", "iter", "log/slog", "net", "net/http", "os", "strings", "testing", "time",
 	"github.com/thejerf/suture/v4",
 	"github.com/verdigris-go/verdigris/child",
 	"github.com/verdigris-go/verdigris/pool",

@@ -1,0 +1,37 @@
+package child
+
+import (
+	"context"
+	"testing"
+)
+
+// A stream that was ended by its context may have ended by itself in the same
+// moment. It is complete only if its caller has been given everything.
+func TestFeedThatIsLeft(t *testing.T) {
+	for name, test := range map[string]struct {
+		play func(f *feed)
+		end  error
+		n    int
+	}{
+		"nothing has come":     {func(f *feed) { f.close() }, nil, 0},
+		"an item had come":     {func(f *feed) { _ = f.put([]byte{1}); f.close() }, errImpatient, 0},
+		"an item comes":        {func(f *feed) { f.close(); _ = f.put([]byte{1}) }, errImpatient, 0},
+		"nobody has left":      {func(f *feed) { _ = f.put([]byte{1}); _ = f.put([]byte{2}) }, nil, 2},
+		"an item is too many":  {func(f *feed) { _ = f.put(make([]byte, 100)); _ = f.put([]byte{1}) }, nil, 1},
+		"it was too large too": {func(f *feed) { _ = f.put(make([]byte, 100)); f.close(); _ = f.put([]byte{1}) }, errImpatient, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := make(chan struct{})
+			close(done)
+			n := 0
+			req := &Request{fn: nameless, items: &consumer{take: func([]byte) (bool, error) { n++; return true, nil }}}
+			f := newFeed(context.Background(), req, nil, 150)
+			test.play(f)
+			if err := f.follow(context.Background(), req, source{done: done, wait: waitFor}); err != test.end || n != test.n {
+				t.Errorf("%d items, %v", n, err)
+			}
+		})
+	}
+}
+
+var nameless = &function{name: "none"}
