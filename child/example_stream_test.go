@@ -25,7 +25,7 @@ var Lines = child.DefineStream("example.lines", func(ctx context.Context, text s
 
 func ExampleStream() {
 	c := child.NewInline(child.Config{}) // or a Process, or a pool
-	var last child.Progress // the function's, which may be ahead of the loop
+	var last child.Progress              // the function's, which may be ahead of the loop
 	ctx := child.OnProgress(context.Background(), func(p child.Progress) { last = p })
 	for line, err := range Lines.Call(ctx, c, "one\ntwo\nthree\n") {
 		if err != nil {

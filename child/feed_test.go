@@ -35,3 +35,18 @@ func TestFeedThatIsLeft(t *testing.T) {
 }
 
 var nameless = &function{name: "none"}
+
+// A function that just stops when its time is up has not brought everything, and
+// says so to whatever parent there is.
+func TestOutflowThatEndsQuietly(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	o := newOutflow(ctx, 1, 100, 100, func([]byte) {})
+	f := &function{name: "quiet", stream: func(context.Context, any, []byte, *outflow) error { return nil }}
+	if err := o.pour(f, nil, nil); err != nil {
+		t.Error(err)
+	}
+	cancel(context.DeadlineExceeded)
+	if err := o.pour(f, nil, nil); err != context.DeadlineExceeded {
+		t.Error(err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/verdigris-go/verdigris/child"
 )
@@ -186,8 +187,10 @@ func TestStreamConsumerThatDies(t *testing.T) {
 					t.Error(v)
 				}
 			}
-			if n, err := numbers(t, flows.Call(t.Context(), c, flow{N: 3}), 0); n != 3 || err != nil {
-				t.Errorf("%d items, %v: its worker is not free", n, err)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if n, err := numbers(t, flows.Call(ctx, c, flow{N: 3}), 0); n != 3 || err != nil {
+				t.Fatalf("%d items, %v: its worker is not free", n, err)
 			}
 		}
 	})

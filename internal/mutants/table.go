@@ -194,7 +194,7 @@ var table = []mutant{
 		old: "if f.held >= f.window {", new: "if f.held < 0 {",
 	},
 	{
-		name: "items are copied", fault: "F38", file: "child/feed.go", test: "TestHostileWorkers",
+		name: "items are copied", fault: "F38", file: "child/feed.go", test: "TestLongStream",
 		old: "f.items = append(f.items, bytes.Clone(item))", new: "_ = bytes.Clone; f.items = append(f.items, item)",
 	},
 	{
@@ -214,8 +214,12 @@ var table = []mutant{
 		old: "		if !over {\n			leave()", new: "		if over {\n			leave()",
 	},
 	{
-		name: "a stream that was cut short is not complete", fault: "F38", file: "child/outflow.go", test: "TestStreamThatEndsQuietly",
+		name: "a stream that was cut short is not complete", fault: "F38", file: "child/outflow.go", test: "TestOutflowThatEndsQuietly",
 		old: "if err == nil && o.ctx.Err() != nil {", new: "if err == nil && o.ctx == nil {",
+	},
+	{
+		name: "what was dropped is not complete", fault: "F38", file: "child/feed.go", test: "TestFeedThatIsLeft",
+		old: "case lost: //", new: "case lost && !over: //",
 	},
 	{
 		name: "a stream that has delivered is not tried again", fault: "F63", file: "pool/retry.go", test: "TestStreamsAreRetriedBeforeTheFirstItem",
