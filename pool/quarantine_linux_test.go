@@ -89,6 +89,18 @@ func refusal(t *testing.T, err error) *pool.QuarantinedError {
 	return e
 }
 
+// result waits for what has become of a call, in time.
+func result(t *testing.T, results <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-results:
+		return err
+	case <-time.After(10 * time.Second):
+		t.Fatal("a call has not ended")
+		return nil
+	}
+}
+
 // mortal calls a function that kills its worker.
 func mortal(t *testing.T, p *pool.Pool, m meal) *child.CrashError {
 	t.Helper()
@@ -174,7 +186,7 @@ func TestCopiesOfPoison(t *testing.T) {
 	}
 	crashed := func() {
 		t.Helper()
-		if _, ok := errors.AsType[*child.CrashError](<-results); !ok {
+		if _, ok := errors.AsType[*child.CrashError](result(t, results)); !ok {
 			t.Error("it is no crash")
 		}
 	}
@@ -186,7 +198,7 @@ func TestCopiesOfPoison(t *testing.T) {
 	doors[1]() // the second; from now on it is refused
 	crashed()
 	for range 10 - size - 1 {
-		refusal(t, <-results) // all that are queued, one after the other
+		refusal(t, result(t, results)) // all that are queued, one after the other
 	}
 	doors[2]()
 	doors[3]()
@@ -234,18 +246,18 @@ func TestWantedDeathsDoNotCount(t *testing.T) {
 	d := newDoor(t, filepath.Join(t.TempDir(), "door"))
 	m := meal{Door: d.path}
 	ctx, cancel := context.WithCancel(t.Context())
-	result := make(chan error, 1)
-	go func() { _, err := eat.Call(ctx, p, m); result <- err }()
+	results := make(chan error, 1)
+	go func() { _, err := eat.Call(ctx, p, m); results <- err }()
 	d.visitor(t)
 	cancel()
-	if err := <-result; !errors.Is(err, context.Canceled) {
+	if err := result(t, results); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	until(t, "its worker is killed", func() bool { return p.Stats().Workers[0].Run == 2 && p.Stats().Up == 1 })
-	go func() { _, err := eat.Call(t.Context(), p, m); result <- err }()
+	go func() { _, err := eat.Call(t.Context(), p, m); results <- err }()
 	d.visitor(t)
 	p.Kill()
-	if err := <-result; !errors.Is(err, child.KillCalled) {
+	if err := result(t, results); !errors.Is(err, child.KillCalled) {
 		t.Error(err)
 	}
 	if s := p.Quarantined(); len(s) > 0 {
@@ -287,16 +299,16 @@ func TestInnocentInputs(t *testing.T) {
 		Size: 1, Worker: child.Config{Concurrency: 2, Logger: silent.Logger}, Quarantine: pool.Quarantine{Deaths: 2},
 	})
 	d := newDoor(t, filepath.Join(t.TempDir(), "door"))
-	beside := func() (open func(), result chan error) {
-		result = make(chan error, 1)
-		go func() { _, err := eat.Call(context.Background(), p, meal{Door: d.path}); result <- err }()
-		return d.visitor(t), result
+	beside := func() (open func(), results chan error) {
+		results = make(chan error, 1)
+		go func() { _, err := eat.Call(context.Background(), p, meal{Door: d.path}); results <- err }()
+		return d.visitor(t), results
 	}
 	dies := func(m meal) {
 		t.Helper()
-		_, result := beside()
+		_, results := beside()
 		mortal(t, p, m)
-		if _, ok := errors.AsType[*child.CrashError](<-result); !ok {
+		if _, ok := errors.AsType[*child.CrashError](result(t, results)); !ok {
 			t.Error("it has survived")
 		}
 	}
@@ -306,9 +318,9 @@ func TestInnocentInputs(t *testing.T) {
 	refusal(t, err)
 	for n := range 4 {
 		dies(meal{N: 10 + n, Poison: "exit"}) // it may have been either
-		open, result := beside()
+		open, results := beside()
 		open()
-		if err := <-result; err != nil {
+		if err := result(t, results); err != nil {
 			t.Fatal(err)
 		}
 	}

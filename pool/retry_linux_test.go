@@ -210,11 +210,11 @@ func TestRetryWaits(t *testing.T) {
 	}
 	s.Deaths = 100
 	ctx, cancel := context.WithCancel(t.Context())
-	result := make(chan error, 1)
-	go func() { _, err := shaky.Idempotent().Call(ctx, p, s); result <- err }()
+	results := make(chan error, 1)
+	go func() { _, err := shaky.Idempotent().Call(ctx, p, s); results <- err }()
 	until(t, "its worker has died, and is replaced", func() bool { w := p.Stats(); return w.Workers[0].Run == 3 && w.Busy == 0 && w.Up == 1 })
 	cancel()
-	err = <-result
+	err = result(t, results)
 	e, _ := errors.AsType[*pool.RetryError](err)
 	if e == nil || e.Attempts != 1 || e.GaveUp != pool.OutOfTime || !errors.Is(err, context.Canceled) || !errors.Is(err, child.Exited) || errors.Is(err, child.ErrNotStarted) {
 		t.Error(err)

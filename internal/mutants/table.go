@@ -473,4 +473,46 @@ var table = []mutant{
 		name: "a restricted thread is nobody else's", fault: "F74", file: "internal/landlock/load_linux.go", test: "TestOtherThreadsStayFree",
 		old: "		if !restricted {\n", new: "		if !restricted || true {\n",
 	},
+
+	// Inputs that kill, and retries.
+	{
+		name: "quarantine", fault: "F63", file: "pool/suspects.go", test: "TestPoisonAmongTenThousand",
+		old: "	if len(s.charges) < t.Deaths {", new: "	if len(s.charges) < t.Deaths+1000 {",
+	},
+	{
+		name: "copies in the queue", fault: "F63", file: "pool/do.go", test: "TestCopiesOfPoison",
+		old: "err != nil {\n		p.release(at, false)", new: "err != nil && false {\n		p.release(at, false)",
+	},
+	{
+		name: "deaths after the caller has left", fault: "F63", file: "pool/errand.go", test: "TestPoisonThatHangs",
+		old: "		s.sure = s.errand.recognised(ctx, w)\n", new: "",
+	},
+	{
+		name: "wanted deaths", fault: "F63", file: "pool/warden.go", test: "TestWantedDeathsDoNotCount",
+		old: "case child.KillCalled, child.Canceled, child.StopTimeout:", new: "case child.StopTimeout:",
+	},
+	{
+		name: "the innocent", fault: "F63", file: "child/run.go", test: "TestInnocent",
+		old: "		return end.Reported.Panic.id\n", new: "		return 0\n",
+	},
+	{
+		name: "an answer clears", fault: "F63", file: "pool/suspects.go", test: "TestInnocentInputs",
+		old: "bool { return c.shared })", new: "bool { return false })",
+	},
+	{
+		name: "bound of suspects", fault: "F63", file: "pool/suspects.go", test: "TestSuspectsAreBounded",
+		old: "	if len(set) < most {", new: "	if len(set) < 1000*most {",
+	},
+	{
+		name: "budget of retries", fault: "F64", file: "pool/retry.go", test: "TestRetriesAreWithinTheBudget",
+		old: "	if !r.budget.spend() {", new: "	if !r.budget.spend() && false {",
+	},
+	{
+		name: "only what is idempotent", fault: "F64", file: "pool/retry.go", test: "TestRetry",
+		old: "repeatable && is[*child.CrashError](err)", new: "is[*child.CrashError](err)",
+	},
+	{
+		name: "not started is true of all attempts", fault: "F64", file: "pool/retry.go", test: "TestRetryError",
+		old: "	if target == child.ErrNotStarted {", new: "	if target == nil {",
+	},
 }
