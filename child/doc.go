@@ -20,7 +20,7 @@
 // # What a caller can rely on
 //
 // A call is run at most once: it is sent again only if it has surely not been
-// started. It never hangs for a reason the caller cannot see: it waits for a
+// started, or if its caller has allowed it ([Func.Idempotent]) and a pool retries. It never hangs for a reason the caller cannot see: it waits for a
 // worker at most [Config.Wait], and for an answer until its context ends. Errors tell three things apart: the function said no
 // ([*RemoteError]), the worker died while it ran ([*CrashError]), the function
 // has surely not been started (every error that matches [ErrNotStarted]).

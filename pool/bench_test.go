@@ -1,9 +1,13 @@
 package pool
 
 import (
+	"context"
 	"fmt"
+	"hash/maphash"
 	"testing"
 	"time"
+
+	"github.com/verdigris-go/verdigris/child"
 )
 
 // A call that finds room: choosing a worker of so many, and giving it back.
@@ -60,3 +64,37 @@ func BenchmarkPlace(b *testing.B) {
 		p.tally.count(nil)
 	}
 }
+
+// What a call costs more while an input is suspect, by the size of its own input: it is
+// encoded once more, hashed, and looked up, twice.
+func BenchmarkQuarantine(b *testing.B) {
+	cfg := Config{Quarantine: Quarantine{Deaths: 2}.withDefaults()}
+	for _, size := range []int{16, 64 << 10, 1 << 20} {
+		for _, suspects := range []int{0, 1} {
+			b.Run(fmt.Sprintf("%d bytes/%d suspects", size, suspects), func(b *testing.B) {
+				w := newWarden(&cfg, maphash.MakeSeed(), nil)
+				for id := range suspects {
+					w.died(identity(id), &child.CrashError{Calls: []child.CallInfo{{Func: "bench"}}})
+				}
+				ask := callerFunc(func(ctx context.Context, req *child.Request) error {
+					for b.Loop() {
+						e := newErrand(req)
+						for range 2 {
+							if err := w.check(ctx, e); err != nil {
+								b.Fatal(err)
+							}
+						}
+					}
+					return nil
+				})
+				_, _ = weigh.Call(b.Context(), ask, make([]byte, size))
+			})
+		}
+	}
+}
+
+var weigh = child.Define("bench.weigh", func(_ context.Context, in []byte) (int, error) { return len(in), nil })
+
+type callerFunc func(context.Context, *child.Request) error
+
+func (f callerFunc) Do(ctx context.Context, req *child.Request) error { return f(ctx, req) }

@@ -11,7 +11,9 @@
 //
 // When a worker dies, only the calls that were running in it fail. A call that
 // a worker had not started yet goes to another one by itself, because that is
-// safe; everything else about retrying is the caller's to decide.
+// safe. Everything else about retrying is the caller's to decide: [Retry] says how
+// often, and [child.Func.Idempotent] which calls. An input that kills one worker after
+// the other can be refused, see [Quarantine].
 //
 // # Seats, spares, replacements
 //
@@ -42,12 +44,14 @@
 //
 // All methods may be called from any goroutine. One mutex guards the roster, which
 // decides everything; nothing waits while it is held. What the roster orders, one
-// goroutine carries out for as long as the pool is served.
+// goroutine carries out for as long as the pool is served. The suspects of the
+// quarantine and the budget of retries have locks of their own.
 //
 // Read next: pool.go for the life of a pool, roster.go for the decisions, with
 // choose.go (which worker takes a call) and arrange.go (which workers there are);
-// do.go for the way of a call, map.go and mapping.go for that of many; worker.go
-// for what runs in a slot, keep.go for what carries the decisions out; size.go and
-// replace.go for what is changed at run time; docs/pools.md for which option is for
-// what.
+// do.go for the way of a call, with errand.go (when it is over), retry.go and, for
+// inputs that kill, suspects.go (the decisions) and warden.go; map.go and mapping.go
+// for that of many; worker.go for what runs in a slot, keep.go for what carries the
+// decisions out; size.go and replace.go for what is changed at run time; docs/pools.md
+// for which option is for what.
 package pool

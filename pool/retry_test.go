@@ -103,7 +103,7 @@ func TestRetryError(t *testing.T) {
 		{[]error{errCrash, errPoison}, false, true, true},
 		{[]error{errNone, errPoison}, true, true, false},
 	} {
-		err := error(fmt.Errorf("wrapped: %w", &RetryError{Pool: "p", Func: "f", Attempts: len(test.errs), Errors: test.errs}))
+		err := fmt.Errorf("wrapped: %w", &RetryError{Pool: "p", Func: "f", Attempts: len(test.errs), Errors: test.errs})
 		crash, crashed := errors.AsType[*child.CrashError](err)
 		if errors.Is(err, child.ErrNotStarted) != test.notStarted || errors.Is(err, ErrQuarantined) != test.poison || crashed != test.crash {
 			t.Errorf("%v matches the wrong errors", err)

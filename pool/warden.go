@@ -120,32 +120,28 @@ func (w *warden) heldNow() (list []suspect) {
 
 // recognise gives a call its identity; false: it has none.
 func (w *warden) recognise(ctx context.Context, req *child.Request) (identity, bool) {
-	var h maphash.Hash
-	h.SetSeed(w.seed)
-	h.WriteString(req.Func())
-	h.WriteByte(0)
+	buf := inputs.Get().(*[]byte)
+	text := append(append((*buf)[:0], req.Func()...), 0)
+	var err error
+	known := true
 	if w.suspects.By == ByUserKey {
 		key := child.Key(ctx)
-		h.WriteString(key)
-		return identity(h.Sum64()), key != ""
+		text, known = append(text, key...), key != ""
+	} else if text, err = req.AppendInput(text); err != nil {
+		known = false // it is not sent either
 	}
-	buf := inputs.Get().(*[]byte)
-	input, err := req.AppendInput((*buf)[:0])
-	if err != nil {
-		return 0, false // it is not sent either
+	id := identity(maphash.Bytes(w.seed, text))
+	if cap(text) <= largestKept {
+		*buf = text
 	}
-	h.Write(input)
-	if cap(input) <= largestKept {
-		*buf = input
-		inputs.Put(buf)
-	}
-	return identity(h.Sum64()), true
+	inputs.Put(buf)
+	return id, known
 }
 
 // inputs holds memory for encoded inputs.
 var inputs = sync.Pool{New: func() any { return new([]byte) }}
 
-const largestKept = 1 << 20 // bytes
+const largestKept = 4 << 20 // bytes
 
 // suspectable returns the crash if a call's end may have been its input's doing.
 func suspectable(end error) *child.CrashError {
