@@ -146,6 +146,7 @@ func newDoor(t *testing.T, path string) door {
 // visitor waits for a knock; the returned function lets the visitor in.
 func (d door) visitor(t *testing.T) (open func()) {
 	t.Helper()
+	_ = d.Listener.(*net.UnixListener).SetDeadline(time.Now().Add(10 * time.Second))
 	c, err := d.Accept()
 	if err != nil {
 		t.Fatal(err)

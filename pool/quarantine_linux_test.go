@@ -254,6 +254,9 @@ func TestWantedDeathsDoNotCount(t *testing.T) {
 		t.Error(err)
 	}
 	until(t, "its worker is killed", func() bool { return p.Stats().Workers[0].Run == 2 && p.Stats().Up == 1 })
+	if s := p.Quarantined(); len(s) > 0 {
+		t.Fatalf("%+v", s)
+	}
 	go func() { _, err := eat.Call(t.Context(), p, m); results <- err }()
 	d.visitor(t)
 	p.Kill()
