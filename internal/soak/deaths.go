@@ -25,7 +25,7 @@ import (
 
 // dies makes a kind of a way to die.
 func dies(name string, of child.Cause, way func()) *kind {
-	return &kind{name: name, cause: of, act: func(*execution) { way() }}
+	return &kind{name: name, cause: of, stream: sometimes, act: func(*execution) { way() }}
 }
 
 // deaths are the ways in which a worker ends while it runs a call.
@@ -44,7 +44,7 @@ func deaths() []*kind {
 		dies("exit-0", child.Exited, func() { os.Exit(0) }),
 		dies("exit-3", child.Exited, func() { os.Exit(3) }),
 		dies("log-fatal", child.Exited, func() { log.Fatal("cannot go on") }),
-		dies("exec-another", child.Exited, func() { become("/bin/sh", "-c", "exit 2") }),
+		{name: "exec-another", cause: child.Exited, stream: sometimes, act: func(x *execution) { x.spoils(); become("/bin/sh", "-c", "exit 2") }},
 		dies("signal-kill-self", child.Killed, func() { raise(syscall.SIGKILL) }),
 		dies("signal-abort-self", child.Aborted, func() { raise(syscall.SIGABRT) }),
 		dies("signal-quit-self", child.Signaled, func() { raise(syscall.SIGQUIT) }),
@@ -53,6 +53,12 @@ func deaths() []*kind {
 		{name: "die-before-answer", cause: child.Killed, act: func(x *execution) { x.answers(); raise(syscall.SIGKILL) }},
 		{name: "die-encoding", cause: child.Killed, act: func(x *execution) { x.result.dies = func() { raise(syscall.SIGKILL) } }},
 		{name: "panic-encoding", cause: child.Panicked, act: func(x *execution) { x.result.dies = func() { panic("cannot be encoded") } }},
+		{name: "stream-dies", cause: child.Killed, stream: always, act: func(*execution) { raise(syscall.SIGKILL) }},
+		{name: "stream-refuses", stream: always, act: func(x *execution) { x.err = errors.New("no more") }},
+		{
+			name: "dies-each-time", cause: child.Panicked, again: true, lanes: func(l *lane) bool { return l.attempts > 1 && l.deaths == 0 },
+			act: func(*execution) { panic("every time") },
+		},
 		{name: "exit-mid-answer", cause: child.Exited, act: exitMidAnswer},
 	}
 }
@@ -74,7 +80,7 @@ const patience = 60 * time.Millisecond
 // hangs are the ways not to answer.
 func hangs() []*kind {
 	hang := func(name string, of child.Cause, way func(x *execution)) *kind {
-		return &kind{name: name, rare: true, within: patience, cause: of, act: way}
+		return &kind{name: name, rare: true, within: patience, cause: of, stream: sometimes, act: way}
 	}
 	return []*kind{
 		hang("hang-until-deadline", child.Unknown, func(x *execution) {
@@ -87,7 +93,7 @@ func hangs() []*kind {
 			}
 		}),
 		hang("hang-stopped", child.Deadline, func(*execution) { raise(syscall.SIGSTOP) }),
-		hang("exec-lives-on", child.Deadline, func(*execution) { become("/bin/sleep", "7200") }),
+		hang("exec-lives-on", child.Deadline, func(x *execution) { x.spoils(); become("/bin/sleep", "7200") }),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/soak/ledger"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -27,13 +28,15 @@ func badFrames() []*kind {
 		return &kind{name: name, lanes: narrow, act: f}
 	}
 	fatal := func(name string, f func(x *execution)) *kind { // the parent must not let it live
-		k := bad(name, func(x *execution) { f(x); select {} })
+		k := bad(name, func(x *execution) { x.spoils(); f(x); select {} })
 		k.cause = child.Protocol
 		return k
 	}
 	brief := func(name string, f func(x *execution)) *kind { // the parent may let it live
-		return bad(name, func(x *execution) { f(x); time.Sleep(5 * time.Millisecond); os.Exit(3) })
+		return bad(name, func(x *execution) { x.spoils(); f(x); time.Sleep(5 * time.Millisecond); os.Exit(3) })
 	}
+	inStream := func(k *kind) *kind { k.stream = always; return k }
+	drowsy := func(k *kind) *kind { k.drowsy = true; return k }
 	return []*kind{
 		bad("answer-cut-off", func(x *execution) {
 			x.answers()
@@ -70,7 +73,32 @@ func badFrames() []*kind {
 		fatal("control-ready-again", func(x *execution) {
 			send(fdControl, wire.AppendFrame(nil, wire.KindReady, 0, []byte{0x80}))
 		}),
-		{name: "channel-closed", rare: true, cause: child.Protocol, lanes: narrow, act: func(*execution) {
+		fatal("frame-an-item", func(x *execution) { send(fdAnswers, x.item(0)) }),
+		fatal("frame-unasked-report", func(*execution) {
+			send(fdAnswers, wire.AppendFrame(nil, wire.KindProgress, callID(), wire.ProgressBody{Done: 1}.Append(nil)))
+		}),
+		drowsy(inStream(fatal("stream-overruns", func(x *execution) {
+			for n := x.job.At; ; n++ {
+				send(fdAnswers, x.item(n))
+			}
+		}))),
+		inStream(fatal("stream-answered", func(x *execution) { send(fdAnswers, x.answer()) })),
+		inStream(brief("stream-ends-twice", func(x *execution) {
+			for n := x.job.At; n < x.job.Items; n++ {
+				send(fdAnswers, x.item(n))
+				x.note(ledger.Line{Event: ledger.Passed, Attempt: x.attempt(), Index: n})
+			}
+			x.answers()
+			done := wire.AppendFrame(nil, wire.KindDone, callID(), nil)
+			send(fdAnswers, append(done, done...))
+		})),
+		inStream(bad("stream-cut-off", func(x *execution) {
+			frame := x.item(x.job.At)
+			send(fdAnswers, frame[:x.job.Random%uint64(len(frame))])
+			raise(syscall.SIGKILL)
+		})),
+		{name: "channel-closed", rare: true, cause: child.Protocol, lanes: narrow, act: func(x *execution) {
+			x.spoils()
 			_ = syscall.Close(fdAnswers)
 			select {}
 		}},
@@ -88,6 +116,22 @@ func callID() uint64 {
 		panic(err)
 	}
 	return binary.LittleEndian.Uint64(b[:])
+}
+
+// spoils notes that the worker breaks the protocol now.
+func (x *execution) spoils() { x.note(ledger.Line{Event: ledger.Spoil, Attempt: x.attempt()}) }
+
+// item is the frame of the next result of a stream.
+func (x *execution) item(index int) []byte {
+	codec, err := wire.CodecFor[item]()
+	if err != nil {
+		panic(err)
+	}
+	body, err := codec.Append(nil, newItem(x.token(), index, 8<<10))
+	if err != nil {
+		panic(err)
+	}
+	return wire.AppendFrame(nil, wire.KindItem, callID(), body)
 }
 
 // answer is the frame that answers the call.

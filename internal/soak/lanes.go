@@ -21,6 +21,7 @@ import (
 // lane is where calls go: a pool, or one worker.
 type lane struct {
 	name   string
+	share  int // of the calls
 	width  int // how many calls one of its workers runs at once
 	caller child.Caller
 	killer tree.Killer
@@ -30,15 +31,33 @@ type lane struct {
 	spare  bool             // it has little to do
 	memory bool             // it has a limit of memory
 	tasks  bool             // it has a limit of processes and threads
+	asked  atomic.Int64     // calls that were passed on to it
+
+	// Of a pool.
+	pool     *pool.Pool // nil: it is none
+	home     home       // of its workers
+	size     int        // at first
+	most     int        // to which it may be resized
+	keyed    bool       // calls are chosen by key
+	attempts int        // for each call that is idempotent
+	budget   int        // of them, for each thousand calls
+	deaths   int        // until an input is in quarantine; 0: never
+	by       pool.Identity
+	each     int          // calls of a worker, if that is a promise
+	steady   bool         // no worker of it may die, so that there always is one
+	fat      bool         // its workers keep some memory
+	short    bool         // few calls may wait for it, and not for long
+	edition  atomic.Int64 // of its workers
 }
 
 // lanes are all of them, under one root.
 type lanes struct {
 	root *tree.Supervisor
-	all  []*lane      // the pool first, the spare one last
+	all  []*lane      // the spare one last
 	lone child.Config // of a worker for a single call
 	logs *counter
 	dead obituaries
+	ears []*ear // of the pools
 }
 
 // maxFrame is the most that a call may carry.
@@ -93,8 +112,8 @@ var tasksLimit = sync.OnceValue(func() int {
 })
 
 // newLanes makes the tree: half of the workers in a pool, one of them as its
-// spare, the others two by two under supervisors of every strategy, and one more
-// that has little to do.
+// spare, the others two by two under supervisors of every strategy; besides them
+// one that has little to do, and the small pools.
 func newLanes(dir, nonce string, size int) (*lanes, error) {
 	ls := &lanes{logs: &counter{}}
 	base := child.Config{
@@ -107,9 +126,15 @@ func newLanes(dir, nonce string, size int) (*lanes, error) {
 		Stop:        child.Stop{Drain: 300 * time.Millisecond, Close: 100 * time.Millisecond, Term: 100 * time.Millisecond},
 	}
 	ls.lone = base
-	ls.lone.Name, ls.lone.Setup = "lone", workers.With(home{dir, "lone", 1})
+	ls.lone.Name, ls.lone.Setup = "lone", workers.With(home{Dir: dir, Lane: "lone", Width: 1})
 	many := size / 2
-	children := []tree.Child{ls.pool(dir, base, many)}
+	profiles := append([]poolProfile{{"pool", 40, func(l *lane, c *pool.Config) {
+		c.Size, c.Spares, c.MaxCalls, c.Queue = max(many-1, 1), min(many-1, 1), 300, 1<<16
+	}}}, poolProfiles...)
+	var children []tree.Child
+	for i, p := range profiles {
+		children = append(children, ls.pool(dir, base, p, i))
+	}
 	for n := 0; n < size-many; n += 2 {
 		c, err := ls.group(dir, base, n, min(2, size-many-n))
 		if err != nil {
@@ -121,27 +146,9 @@ func newLanes(dir, nonce string, size int) (*lanes, error) {
 	if err != nil {
 		return nil, err
 	}
-	ls.all[len(ls.all)-1].spare = true
+	ls.all[len(ls.all)-1].spare, ls.all[len(ls.all)-1].share = true, 1
 	ls.root, err = tree.New(tree.Spec{Intensity: unlimited, Children: append(children, last), OnEvent: ls.dead.note})
 	return ls, err
-}
-
-func (ls *lanes) pool(dir string, cfg child.Config, size int) tree.Child {
-	cfg.Name, cfg.Setup = "pool", workers.With(home{dir, "pool", 1})
-	p := pool.New(pool.Config{
-		Size: max(size-1, 1), Spares: min(size-1, 1), MaxCalls: 300, Queue: 1 << 16,
-		Worker: cfg, Intensity: unlimited, Backoff: backoff,
-	})
-	ls.all = append(ls.all, &lane{
-		name: "pool", width: 1, caller: p, killer: p, branch: "pool",
-		stats: func() (all []child.Stats) {
-			for _, w := range p.Stats().Workers {
-				all = append(all, w.Stats)
-			}
-			return all
-		},
-	})
-	return tree.Child{ID: "pool", Service: p}
 }
 
 // group makes a supervisor of some workers, beginning with the nth.
@@ -157,11 +164,11 @@ func (ls *lanes) group(dir string, cfg child.Config, n, size int) (tree.Child, e
 func (ls *lanes) single(dir string, cfg child.Config, p profile, n int) tree.Child {
 	cfg.Name, cfg.Concurrency = fmt.Sprint(p.name, "-", n), 1
 	p.set(&cfg)
-	cfg.Setup = workers.With(home{dir, cfg.Name, cfg.Concurrency})
+	cfg.Setup = workers.With(home{Dir: dir, Lane: cfg.Name, Width: cfg.Concurrency})
 	cfg.Env = append(slices.Clone(cfg.Env), "SOAK_LANE="+cfg.Name) // tells whose a process is that was left behind
 	w := child.New(cfg)
 	ls.all = append(ls.all, &lane{
-		name: cfg.Name, width: cfg.Concurrency, caller: w, killer: w, memory: cfg.Memory > 0, tasks: cfg.Tasks > 0,
+		name: cfg.Name, share: 5, width: cfg.Concurrency, caller: w, killer: w, memory: cfg.Memory > 0, tasks: cfg.Tasks > 0,
 		stats: func() []child.Stats { return []child.Stats{w.Stats()} },
 	})
 	return tree.Child{ID: cfg.Name, Service: w, Backoff: backoff, Shutdown: tree.After(time.Second)}

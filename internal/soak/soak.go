@@ -48,7 +48,9 @@ type soak struct {
 	ordering sync.Mutex // held by a strike that stands in the way of others like it
 	stderr   io.Writer
 	began    time.Time
+	left     []string // of calls in the pools, when all have ended
 
+	callers    sync.Map       // the *call that is being made, by its number
 	open       []atomic.Int64 // when each caller began its call, in nanoseconds since began; 0: it has none
 	next       atomic.Int64   // call
 	moved      atomic.Int64   // outcomes, strikes, steps of the end
@@ -141,7 +143,7 @@ func (s *soak) run(stdout io.Writer) (good bool, err error) {
 	}
 	worked := time.Since(s.began)
 	fmt.Fprintf(stdout, "soak: the parent's heap: %d KiB at the beginning, %d KiB at the end\n", heap>>10, liveHeap()>>10)
-	leaks := ground.Leaks(10 * time.Second)
+	leaks := append(ground.Leaks(10*time.Second), s.left...)
 	verdict, err := check.Ledgers(s.dir, s.opts.calls)
 	if err != nil {
 		return false, err
@@ -170,6 +172,12 @@ func (s *soak) load(stdout io.Writer) (err error) {
 		return err
 	}
 	defer s.happened.Close()
+	b, err := openBoard(s)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	s.lanes.promise(s)
 	ctx := context.Background()
 	if err := s.lanes.root.Start(ctx); err != nil {
 		return err
@@ -192,7 +200,12 @@ func (s *soak) load(stdout io.Writer) (err error) {
 	close(s.strikes)
 	strikers.Wait()
 	s.moved.Add(1)
-	return s.lanes.root.Stop(ctx)
+	s.left = s.lanes.left(10*time.Second, (*lane).unrest)
+	s.moved.Add(1)
+	err = s.lanes.root.Stop(ctx)
+	s.left = append(s.left, s.lanes.left(0, (*lane).load)...)
+	s.lanes.audit(s)
+	return err
 }
 
 // caller makes calls until there are enough.

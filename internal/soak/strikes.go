@@ -79,13 +79,13 @@ func byParent() []*kind {
 		}},
 		atStart("error"), atStart("panic"), atStart("exit"), atStart("kill"), atStart("hang"),
 		{name: "start-killed", strike: killAtStart},
-		{name: "worker-kill-called", cause: child.KillCalled, strike: func(_ *soak, k *strike) error { k.lane.killer.Kill(); return nil }},
+		{name: "worker-kill-called", ordered: true, cause: child.KillCalled, strike: func(_ *soak, k *strike) error { k.lane.killer.Kill(); return nil }},
 		{name: "supervisor-killed", rare: true, lanes: func(l *lane) bool { return l.under != nil }, strike: func(_ *soak, k *strike) error {
 			k.lane.under.Kill()
 			return nil
 		}},
-		{name: "supervisor-restarted", rare: true, strike: restartBranch},
-		{name: "no-descriptors-parent", rare: true, strike: useUpParent},
+		{name: "supervisor-restarted", rare: true, ordered: true, strike: restartBranch},
+		{name: "no-descriptors-parent", rare: true, ordered: true, strike: useUpParent},
 	}
 }
 
@@ -174,15 +174,15 @@ func (s *soak) spoilStart(k *strike, what string) error {
 		if err != nil && !errors.Is(err, errAgain) {
 			return err
 		}
-		if s.happens(k.fault.index, 200*time.Millisecond) {
+		if s.awaits(k.fault.index, 200*time.Millisecond) {
 			return nil
 		}
 	}
 	return errors.New("no worker was started")
 }
 
-// happens waits for a fault that a worker makes.
-func (s *soak) happens(fault int, limit time.Duration) bool {
+// awaits waits for a fault that a worker makes.
+func (s *soak) awaits(fault int, limit time.Duration) bool {
 	for since := time.Now(); !s.happened.Get(fault); time.Sleep(time.Millisecond) {
 		if time.Since(since) > limit {
 			return false

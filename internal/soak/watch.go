@@ -66,6 +66,12 @@ func (s *soak) stuck(why string) {
 			fmt.Fprintf(s.stderr, "--- process %d, %s (%v)\n%s\n", pid, name, err, text)
 		}
 	}
+	if v, err := check.Ledgers(s.dir, s.opts.calls); err == nil { // as far as it has come
+		for _, text := range v.Faulty {
+			fmt.Fprintln(s.stderr, "soak:", text)
+		}
+		fmt.Fprintln(s.stderr, v.Line(0))
+	}
 	s.sweep()
 	fmt.Fprintln(s.stderr, "soak: the ledgers are in", s.dir)
 	os.Exit(1)

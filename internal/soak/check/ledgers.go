@@ -14,16 +14,26 @@ import (
 
 // try is one attempt of a call, put together from all ledgers.
 type try struct {
-	sent, got int // lines
-	token     ledger.Token
-	answer    ledger.Token
-	outcome   ledger.Outcome
-	cause     string
-	crashPID  int
+	sent, got, settles int         // lines
+	as                 ledger.Line // how it was made
+	answer             ledger.Token
+	outcome, settled   ledger.Outcome
+	cause              string
+	crashPID           int
 
-	begins, finishes int
-	began, finished  int // runs: indices, -1 while there is none
-	beganWith        ledger.Token
+	begins []begin
+	ends   []int // runs that have finished it
+
+	items  int // that came to the caller
+	passed int // that a worker has sent
+	passes int // the run that has
+	shown  int // the highest report that the caller has seen
+}
+
+// begin is where an attempt was begun.
+type begin struct {
+	run  int // index
+	with ledger.Token
 }
 
 // call is everything about one call.
@@ -37,20 +47,37 @@ type call struct {
 // crashes are the attempts that were told of the same death.
 type crashes struct{ told, width int }
 
+// life is one process of a worker.
+type life struct {
+	pid      int
+	lane     string
+	edition  int
+	at, left int // nanoseconds; left 0: it did not end in good order
+	begins   int
+	spoilt   bool // it has sent what no worker may send
+}
+
 // books are all ledgers of a soak, read.
 type books struct {
 	calls    []call
 	plan     []ledger.Line
 	happened []byte
-	pids     []int // of the workers' runs
+	lives    []life
 	deaths   map[string]*crashes
+	pools    map[string]ledger.Line // by lane
+	doses    map[int]int            // how many workers each poison may kill
+	drank    map[int]int            // and how many it was given to
+	replaced []ledger.Line
 	faults   *faults
 }
 
 // Ledgers reads the ledgers in dir, of a soak with this many calls, and judges
 // them. The error says that they cannot be read at all.
 func Ledgers(dir string, calls int) (*Verdict, error) {
-	b := &books{calls: make([]call, calls), deaths: map[string]*crashes{}, faults: &faults{}}
+	b := &books{
+		calls: make([]call, calls), deaths: map[string]*crashes{}, pools: map[string]ledger.Line{},
+		doses: map[int]int{}, drank: map[int]int{}, faults: &faults{},
+	}
 	for i := range b.calls {
 		b.calls[i].fault = -1
 	}
@@ -132,7 +159,7 @@ func (b *books) try(l ledger.Line) *try {
 		return nil
 	}
 	for len(c.tries) < l.Attempt.Nth {
-		c.tries = append(c.tries, try{began: -1, finished: -1})
+		c.tries = append(c.tries, try{passes: -1})
 	}
 	return &c.tries[l.Attempt.Nth-1]
 }
@@ -140,27 +167,74 @@ func (b *books) try(l ledger.Line) *try {
 // parent takes a line of the parent's ledger.
 func (b *books) parent(l ledger.Line) {
 	switch l.Event {
-	case ledger.Sent:
-		if t := b.try(l); t != nil {
-			t.sent++
-			t.token = l.Token
-		}
-	case ledger.Got:
-		if t := b.try(l); t != nil {
-			t.got++
-			t.answer, t.outcome, t.cause, t.crashPID = l.Token, l.Outcome, l.Cause, l.PID
-			if l.Outcome == ledger.Crash {
-				b.death(l)
-			}
-		}
+	case ledger.Pool:
+		b.pools[l.Lane] = l
+		return
+	case ledger.Dose:
+		b.doses[l.Index] = l.Most
+		return
+	case ledger.Replaced:
+		b.replaced = append(b.replaced, l)
+		return
 	case ledger.End:
 		if c := b.call(l); c != nil {
 			c.ends++
 			c.end = l.Outcome
 		}
+		return
+	}
+	t := b.try(l)
+	if t == nil {
+		return
+	}
+	switch l.Event {
+	case ledger.Sent:
+		t.sent++
+		t.as = l
+	case ledger.Item:
+		b.item(t, l)
+	case ledger.Shown:
+		b.shown(t, l)
+	case ledger.Settled:
+		t.settles++
+		t.settled = l.Outcome
+	case ledger.Got:
+		t.got++
+		t.answer, t.outcome, t.cause, t.crashPID = l.Token, l.Outcome, l.Cause, l.PID
+		if l.Outcome == ledger.Crash {
+			b.death(l)
+		}
 	default:
 		b.faults.mismatch("a line %q in the parent's ledger", l.Event)
 	}
+}
+
+// item takes a result of a stream, which must be the next one, and its own.
+func (b *books) item(t *try, l ledger.Line) {
+	switch {
+	case t.got > 0:
+		b.faults.mismatch("%v has brought result %d after its end", l.Attempt, l.Index)
+	case l.Index < t.items:
+		b.faults.duplicate("%v has brought result %d again", l.Attempt, l.Index)
+	case l.Index > t.items:
+		b.faults.mismatch("%v has brought result %d before %d", l.Attempt, l.Index, t.items)
+	case l.Token != t.as.Token.Item(l.Index):
+		b.faults.mismatch("%v has brought, as result %d, what is none of its own", l.Attempt, l.Index)
+	}
+	t.items = max(t.items, l.Index+1)
+}
+
+// shown takes a report, which must be a later one than the last, unless the call has been begun anew.
+func (b *books) shown(t *try, l ledger.Line) {
+	switch {
+	case t.got > 0:
+		b.faults.mismatch("%v has shown report %d after its end", l.Attempt, l.Index)
+	case l.Index > t.as.Reports || l.Token != t.as.Token.Answer():
+		b.faults.mismatch("%v has shown report %d, which is none of its own", l.Attempt, l.Index)
+	case l.Index <= t.shown && t.as.Most == 1:
+		b.faults.mismatch("%v has shown report %d after %d", l.Attempt, l.Index, t.shown)
+	}
+	t.shown = l.Index
 }
 
 func (b *books) death(l ledger.Line) {
@@ -176,36 +250,62 @@ func (b *books) death(l ledger.Line) {
 // workerBook is the ledger of one life of a worker, while it is read.
 type workerBook struct {
 	*books
-	run     int // index into pids
+	run     int // index into lives
 	width   int
 	running int
-	worker  string
 }
 
 func (w *workerBook) line(l ledger.Line) {
 	if l.Event == ledger.Run {
-		w.pids = append(w.pids, l.PID)
-		w.run, w.width, w.worker = len(w.pids)-1, l.Width, l.Worker
+		w.lives = append(w.lives, life{pid: l.PID, lane: l.Lane, edition: l.Edition, at: l.At})
+		w.run, w.width = len(w.lives)-1, l.Width
 		return
 	}
-	t := w.try(l)
-	switch {
-	case t == nil:
-	case w.run < 0:
+	if w.run < 0 {
 		w.faults.mismatch("%s of %v in a worker's ledger that has not begun", l.Event, l.Attempt)
-	case l.Event == ledger.Begin:
-		t.begins++
-		t.began, t.beganWith = w.run, l.Token
-		if w.running++; w.running > w.width {
-			w.faults.mismatch("worker %s (pid %d) ran %d calls at once, %v among them, and may run %d", w.worker, w.pids[w.run], w.running, l.Attempt, w.width)
+		return
+	}
+	switch l.Event {
+	case ledger.Left:
+		w.lives[w.run].left = l.At
+	case ledger.Drank:
+		w.drank[l.Index]++
+	default:
+		if t := w.try(l); t != nil {
+			w.executes(t, l)
 		}
-	case l.Event == ledger.Finish:
-		t.finishes++
-		t.finished = w.run
+	}
+}
+
+func (w *workerBook) executes(t *try, l ledger.Line) {
+	life := &w.lives[w.run]
+	switch l.Event {
+	case ledger.Begin:
+		t.begins = append(t.begins, begin{w.run, l.Token})
+		life.begins++
+		if w.running++; w.running > w.width {
+			w.faults.mismatch("worker %s (pid %d) ran %d calls at once, %v among them, and may run %d", life.lane, life.pid, w.running, l.Attempt, w.width)
+		}
+	case ledger.Finish:
+		t.ends = append(t.ends, w.run)
 		w.running--
+	case ledger.Passed:
+		w.passes(t, l)
+	case ledger.Spoil:
+		life.spoilt = true
 	default:
 		w.faults.mismatch("a line %q in a worker's ledger", l.Event)
 	}
+}
+
+// passes takes a result that was sent. After that no other worker may send any.
+func (w *workerBook) passes(t *try, l ledger.Line) {
+	if t.passes != w.run && t.passes >= 0 {
+		w.faults.duplicate("%v has had results sent by pid %d and by pid %d", l.Attempt, w.lives[t.passes].pid, w.lives[w.run].pid)
+	} else if l.Index != t.passed {
+		w.faults.mismatch("%v has had result %d sent before %d", l.Attempt, l.Index, t.passed)
+	}
+	t.passes, t.passed = w.run, l.Index+1
 }
 
 // faults are what was found to be wrong.

@@ -2,6 +2,8 @@ package check
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/verdigris-go/verdigris/internal/soak/ledger"
 )
@@ -25,7 +27,7 @@ func (v *Verdict) Good() bool {
 	return v.Answered == v.Calls && v.Mismatched == 0 && v.Lost == 0 && v.Duplicated == 0 && len(v.Missing) == 0
 }
 
-// judge applies the rules to every call and every death.
+// judge applies the rules to every call, every death and every promise of a pool.
 func (b *books) judge() *Verdict {
 	answered := 0
 	for n := range b.calls {
@@ -38,6 +40,11 @@ func (b *books) judge() *Verdict {
 			b.faults.mismatch("the death of %s, which runs %d calls at once, was reported to %d", run, d.width, d.told)
 		}
 	}
+	b.judgeBudgets()
+	b.judgeProcesses()
+	b.judgePoisons()
+	b.judgeSteady()
+	b.judgeEditions()
 	v := &Verdict{
 		Calls: len(b.calls), Answered: answered, Planned: len(b.plan),
 		Mismatched: b.faults.mismatched, Lost: b.faults.lost, Duplicated: b.faults.duplicated, Faulty: b.faults.texts,
@@ -65,7 +72,7 @@ func (b *books) callIsGood(n int, c *call) bool {
 func (b *books) judgeTry(a ledger.Attempt, t *try) {
 	switch {
 	case t.sent == 0:
-		b.faults.mismatch("%v was never made, and has %d outcomes and began %d times", a, t.got, t.begins)
+		b.faults.mismatch("%v was never made, and has %d outcomes and began %d times", a, t.got, len(t.begins))
 		return
 	case t.sent > 1:
 		b.faults.duplicate("%v was made %d times", a, t.sent)
@@ -75,16 +82,38 @@ func (b *books) judgeTry(a ledger.Attempt, t *try) {
 		b.faults.duplicate("%v has %d outcomes", a, t.got)
 	}
 	switch {
-	case t.begins > 1:
-		b.faults.duplicate("%v was executed %d times", a, t.begins)
-	case t.finishes > t.begins:
-		b.faults.mismatch("%v has finished %d times and begun %d times", a, t.finishes, t.begins)
-	case t.finishes > 0 && t.began != t.finished:
-		b.faults.mismatch("%v has begun in pid %d and finished in pid %d", a, b.pids[t.began], b.pids[t.finished])
-	case t.begins > 0 && t.beganWith != t.token:
-		b.faults.mismatch("%v was sent with token %v and has begun with %v", a, t.token, t.beganWith)
+	case t.settles > 1:
+		b.faults.duplicate("%v was settled %d times", a, t.settles)
+	case t.settles == 0 && t.as.Settles == ledger.Once:
+		b.faults.lose("%v was never settled", a)
 	}
+	b.judgeExecutions(a, t)
 	b.judgeOutcome(a, t)
+	b.judgeSettled(a, t)
+	if t.as.Shape == ledger.Stream {
+		b.judgeStream(a, t)
+	} else if t.items+t.passed > 0 {
+		b.faults.mismatch("%v, which is no stream, has had results (%d, %d)", a, t.passed, t.items)
+	}
+}
+
+func (b *books) judgeExecutions(a ledger.Attempt, t *try) {
+	if len(t.begins) > t.as.Most {
+		b.faults.duplicate("%v was executed %d times, and may be %d times", a, len(t.begins), t.as.Most)
+	}
+	for _, x := range t.begins {
+		if x.with != t.as.Token {
+			b.faults.mismatch("%v was sent with token %v and has begun with %v", a, t.as.Token, x.with)
+		}
+	}
+	for _, run := range t.ends {
+		if !slices.ContainsFunc(t.begins, func(x begin) bool { return x.run == run }) {
+			b.faults.mismatch("%v has finished in pid %d, where it has not begun", a, b.lives[run].pid)
+		}
+	}
+	if len(t.ends) > len(t.begins) {
+		b.faults.mismatch("%v has finished %d times and begun %d times", a, len(t.ends), len(t.begins))
+	}
 }
 
 // judgeOutcome compares what the caller was told with what the workers did.
@@ -94,29 +123,80 @@ func (b *books) judgeOutcome(a ledger.Attempt, t *try) {
 	}
 	switch t.outcome {
 	case ledger.OK:
-		if t.answer != t.token.Answer() {
-			wrong("the answer's token is %v, not %v", t.answer, t.token.Answer())
+		if t.as.Shape == ledger.Call && t.answer != t.as.Token.Answer() {
+			wrong("the answer's token is %v, not %v", t.answer, t.as.Token.Answer())
+		}
+		if t.shown != t.as.Reports && t.as.Most == 1 {
+			wrong("the last report that was shown is %d, and %d were made", t.shown, t.as.Reports)
 		}
 		fallthrough
 	case ledger.Refused:
-		if t.begins == 0 || t.finishes == 0 {
-			wrong("no worker has begun and finished it (%d, %d)", t.begins, t.finishes)
+		if len(t.begins) == 0 || len(t.ends) == 0 {
+			wrong("no worker has begun and finished it (%d, %d)", len(t.begins), len(t.ends))
 		}
 	case ledger.BadAnswer:
-		if t.begins == 0 {
+		if len(t.begins) == 0 {
 			wrong("no worker has begun it")
 		}
 	case ledger.NotStarted:
-		if t.begins > 0 {
-			wrong("pid %d has begun it", b.pids[t.began])
+		for _, x := range t.begins {
+			wrong("pid %d has begun it", b.lives[x.run].pid)
 		}
 	case ledger.Crash:
-		if t.begins == 1 && b.pids[t.began] != t.crashPID {
-			wrong("of pid %d, and pid %d has begun it", t.crashPID, b.pids[t.began])
+		if len(t.begins) > 0 && !slices.ContainsFunc(t.begins, func(x begin) bool { return b.lives[x.run].pid == t.crashPID }) {
+			wrong("of pid %d, and pid %d has begun it", t.crashPID, b.lives[t.begins[0].run].pid)
 		}
-	case ledger.Interrupted, "": // it may have begun or not; no outcome is counted elsewhere
+		if t.cause == violation && !slices.ContainsFunc(b.lives, func(l life) bool { return l.pid == t.crashPID && l.spoilt }) {
+			wrong("pid %d is said to have broken the protocol, and has not", t.crashPID)
+		}
+	case ledger.Interrupted, ledger.Broken, "": // it may have begun or not; no outcome is counted elsewhere
 	default:
 		wrong("an error that no call may get")
+	}
+}
+
+// violation is the cause of a death that the parent brings on a worker which breaks the protocol.
+const violation = "protocol-violation"
+
+// judgeSettled compares how an attempt is said to have left its worker, if it is,
+// with what the caller was told and with what the worker did.
+func (b *books) judgeSettled(a ledger.Attempt, t *try) {
+	if t.settles == 0 {
+		return
+	}
+	as := map[ledger.Outcome]ledger.Outcome{
+		ledger.OK: ledger.OK, ledger.Refused: ledger.OK, ledger.Crash: ledger.Crash, ledger.NotStarted: ledger.NotStarted,
+	}
+	if want, ok := as[t.outcome]; ok && t.settled != want {
+		b.faults.mismatch("%v has come to %s and was settled as %s", a, t.outcome, t.settled)
+	}
+	switch {
+	case t.settled == ledger.OK && len(t.ends) == 0:
+		b.faults.mismatch("%v was settled as answered, and no worker has finished it", a)
+	case t.settled == ledger.NotStarted && len(t.begins) > 0:
+		b.faults.mismatch("%v was settled as not started, and pid %d has begun it", a, b.lives[t.begins[0].run].pid)
+	}
+}
+
+// judgeStream compares what came to the caller with what was sent. Between the
+// two a worker may have died before it could note that it had sent a result.
+func (b *books) judgeStream(a ledger.Attempt, t *try) {
+	least, most := 0, t.passed+1
+	switch t.outcome {
+	case ledger.OK:
+		least, most = t.as.Items, t.as.Items
+	case ledger.Refused:
+		least, most = t.passed, t.passed
+	case ledger.Crash:
+		least = t.passed
+		if slices.ContainsFunc(t.begins, func(x begin) bool { return b.lives[x.run].spoilt }) {
+			least, most = 0, math.MaxInt
+		}
+	case ledger.NotStarted:
+		most = 0
+	}
+	if t.items < least || t.items > most {
+		b.faults.mismatch("%v, %s: %d results were sent, and %d have come", a, t.outcome, t.passed, t.items)
 	}
 }
 

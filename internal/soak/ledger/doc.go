@@ -4,8 +4,8 @@
 // loses the line it was in and no other.
 //
 //	plan          the faults that were planned, one "fault" line each
-//	parent        the parent's lines: sent, got, end
-//	worker-*      one file for each life of a worker: run, begin, finish
+//	parent        the parent's lines: pool, sent, item, shown, got, settled, end, dose, replaced
+//	worker-*      one file for each life of a worker: run, begin, passed, finish, spoil, drank, left
 //	happened      one byte for each fault of the plan, '1' when it has happened
 //
 // Both sides of the library under test use this package, and nothing of the

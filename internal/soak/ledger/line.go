@@ -9,19 +9,29 @@ import (
 
 // The events. The names are those of the lines' first fields.
 const (
-	Fault  = "fault"  // plan: index of the fault, its kind, the call that carries it
-	Sent   = "sent"   // parent: an attempt of a call is made
-	Got    = "got"    // parent: what an attempt has come to
-	End    = "end"    // parent: what the call has come to
-	Run    = "run"    // worker: the life of a process begins
-	Begin  = "begin"  // worker: an attempt is being executed
-	Finish = "finish" // worker: an attempt has been executed
+	Fault    = "fault"    // plan: index of the fault, its kind, the call that carries it
+	Pool     = "pool"     // parent: a lane that is a pool, and what it has promised
+	Sent     = "sent"     // parent: an attempt of a call is made
+	Item     = "item"     // parent: a result of a stream has come
+	Shown    = "shown"    // parent: a report has come
+	Got      = "got"      // parent: what an attempt has come to
+	Settled  = "settled"  // parent: an attempt takes no worker's time any more, and how that came
+	End      = "end"      // parent: what the call has come to
+	Dose     = "dose"     // parent: a poison will be given, or more of it; how many workers it may kill in all
+	Replaced = "replaced" // parent: all workers of a lane have been replaced by an edition
+	Run      = "run"      // worker: the life of a process begins
+	Left     = "left"     // worker: it ends in good order
+	Begin    = "begin"    // worker: an attempt is being executed
+	Finish   = "finish"   // worker: an attempt has been executed
+	Passed   = "passed"   // worker: a result of a stream has been sent
+	Spoil    = "spoil"    // worker: what it sends now no worker may send
+	Drank    = "drank"    // worker: it was given poison
 )
 
 // Outcome is what an attempt has come to, in the parent's words.
 type Outcome string
 
-// The outcomes.
+// The outcomes. Of them Settled has OK, Crash and NotStarted.
 const (
 	OK          Outcome = "ok"          // an answer
 	Refused     Outcome = "refused"     // the function returned an error
@@ -29,7 +39,21 @@ const (
 	Crash       Outcome = "crash"       // the worker died while it ran
 	NotStarted  Outcome = "notstarted"  // it has surely not been started
 	Interrupted Outcome = "interrupted" // the caller left; it may have been started
+	Broken      Outcome = "broken"      // the caller has had enough of a stream, or of reports
 	Unexpected  Outcome = "unexpected"  // an error that no call may get
+)
+
+// What an attempt is.
+const (
+	Call   = "call"
+	Stream = "stream"
+)
+
+// How often an attempt is told to be settled.
+const (
+	Once    = "once"
+	Perhaps = "perhaps" // once, or never because it was not made after all
+	Unheard = "unheard" // nobody listens
 )
 
 // Attempt names one attempt of one call. Calls are numbered from 0, attempts from 1.
@@ -38,79 +62,141 @@ type Attempt struct {
 	Nth  int
 }
 
-// Line is one event. Which fields count depends on the event.
+// Line is one event. Which fields count depends on the event, see columns.
 type Line struct {
 	Event   string
 	Attempt Attempt
-	Token   Token   // sent, begin: what goes in. got: what came out
-	Outcome Outcome // got, end
+	Token   Token   // sent, begin: what goes in. got, item, shown: what came out
+	Outcome Outcome // got, end, settled
 	Cause   string  // got, after a crash: why, one word
-	Worker  string  // run: the worker's name. got, after a crash: what tells this life of it from all others
+	Worker  string  // got, after a crash: what tells this life of it from all others
 	PID     int     // run, and got after a crash
 	Width   int     // run, and got after a crash: how many calls the worker runs at once
 	Fault   int     // fault: its index; Attempt.Call carries it
 	Kind    string  // fault
+
+	Lane    string // where the attempt goes, or the worker belongs
+	Most    int    // sent: executions that are allowed. dose: workers that may die of it
+	Shape   string // sent: Call or Stream
+	Items   int    // sent: of a stream that comes to its end
+	Reports int    // sent: that the function makes, if it comes to its end
+	Settles string // sent: Once, Perhaps, Unheard
+	Index   int    // item, passed: which, from 0. shown: how far. dose, drank: which poison
+	Edition int    // run, replaced: of the workers of a lane, rising
+	At      int    // run, left, replaced: when, in nanoseconds since 1970
+
+	Budget int // pool: repeated executions for each thousand calls
+	Spare  int // pool: repeated executions beyond those
+	Each   int // pool: executions in one process; 0: no limit
+	Steady int // pool: 1: a worker that leaves in good order always leaves another one behind
 }
+
+// column is one field of a line.
+type column struct {
+	put func(l *Line, dst []byte) []byte
+	get func(l *Line, f *fields)
+}
+
+func number(at func(*Line) *int) column {
+	return column{
+		func(l *Line, dst []byte) []byte { return strconv.AppendInt(dst, int64(*at(l)), 10) },
+		func(l *Line, f *fields) { *at(l) = f.num() },
+	}
+}
+
+func word[T ~string](at func(*Line) *T) column {
+	return column{
+		func(l *Line, dst []byte) []byte { return append(dst, *at(l)...) },
+		func(l *Line, f *fields) { *at(l) = T(f.word()) },
+	}
+}
+
+var (
+	ofCall    = number(func(l *Line) *int { return &l.Attempt.Call })
+	ofNth     = number(func(l *Line) *int { return &l.Attempt.Nth })
+	ofFault   = number(func(l *Line) *int { return &l.Fault })
+	ofPID     = number(func(l *Line) *int { return &l.PID })
+	ofWidth   = number(func(l *Line) *int { return &l.Width })
+	ofMost    = number(func(l *Line) *int { return &l.Most })
+	ofItems   = number(func(l *Line) *int { return &l.Items })
+	ofReports = number(func(l *Line) *int { return &l.Reports })
+	ofIndex   = number(func(l *Line) *int { return &l.Index })
+	ofEdition = number(func(l *Line) *int { return &l.Edition })
+	ofAt      = number(func(l *Line) *int { return &l.At })
+	ofBudget  = number(func(l *Line) *int { return &l.Budget })
+	ofSpare   = number(func(l *Line) *int { return &l.Spare })
+	ofEach    = number(func(l *Line) *int { return &l.Each })
+	ofSteady  = number(func(l *Line) *int { return &l.Steady })
+	ofKind    = word(func(l *Line) *string { return &l.Kind })
+	ofOutcome = word(func(l *Line) *Outcome { return &l.Outcome })
+	ofCause   = word(func(l *Line) *string { return &l.Cause })
+	ofWorker  = word(func(l *Line) *string { return &l.Worker })
+	ofLane    = word(func(l *Line) *string { return &l.Lane })
+	ofShape   = word(func(l *Line) *string { return &l.Shape })
+	ofSettles = word(func(l *Line) *string { return &l.Settles })
+	ofToken   = column{
+		func(l *Line, dst []byte) []byte { return append(dst, l.Token.String()...) },
+		func(l *Line, f *fields) { l.Token = f.token() },
+	}
+)
+
+// columns are the fields of each event's line, behind its name.
+var columns = map[string][]column{
+	Fault:    {ofFault, ofCall, ofKind},
+	Pool:     {ofLane, ofBudget, ofSpare, ofEach, ofSteady},
+	Sent:     {ofCall, ofNth, ofToken, ofLane, ofMost, ofShape, ofItems, ofReports, ofSettles},
+	Item:     {ofCall, ofNth, ofIndex, ofToken},
+	Shown:    {ofCall, ofNth, ofIndex, ofToken},
+	Got:      {ofCall, ofNth, ofOutcome, ofToken},
+	Settled:  {ofCall, ofNth, ofOutcome},
+	End:      {ofCall, ofNth, ofOutcome},
+	Dose:     {ofIndex, ofMost},
+	Replaced: {ofLane, ofEdition, ofAt},
+	Run:      {ofPID, ofWidth, ofLane, ofEdition, ofAt},
+	Left:     {ofAt},
+	Begin:    {ofCall, ofNth, ofToken},
+	Finish:   {ofCall, ofNth},
+	Passed:   {ofCall, ofNth, ofIndex},
+	Spoil:    {ofCall, ofNth},
+	Drank:    {ofIndex},
+}
+
+// ofCrash follows when an attempt has got a crash.
+var ofCrash = []column{ofCause, ofWorker, ofPID, ofWidth}
 
 // Append appends the line, its end included.
 func (l Line) Append(dst []byte) []byte {
 	dst = append(dst, l.Event...)
-	num := func(n int) { dst = strconv.AppendInt(append(dst, ' '), int64(n), 10) }
-	word := func(s string) { dst = append(append(dst, ' '), s...) }
-	switch l.Event {
-	case Fault:
-		num(l.Fault)
-		num(l.Attempt.Call)
-		word(l.Kind)
-		return append(dst, '\n')
-	case Run:
-		num(l.PID)
-		num(l.Width)
-		word(l.Worker)
-		return append(dst, '\n')
-	}
-	num(l.Attempt.Call)
-	num(l.Attempt.Nth)
-	switch l.Event {
-	case Sent, Begin:
-		word(l.Token.String())
-	case Got:
-		word(string(l.Outcome))
-		word(l.Token.String())
-		if l.Outcome == Crash {
-			word(l.Cause)
-			word(l.Worker)
-			num(l.PID)
-			num(l.Width)
+	put := func(all []column) {
+		for _, c := range all {
+			dst = c.put(&l, append(dst, ' '))
 		}
-	case End:
-		word(string(l.Outcome))
+	}
+	put(columns[l.Event])
+	if l.crashed() {
+		put(ofCrash)
 	}
 	return append(dst, '\n')
 }
 
+func (l *Line) crashed() bool { return l.Event == Got && l.Outcome == Crash }
+
 // Parse reads a line without its end.
 func Parse(s string) (Line, error) {
-	f := fields{rest: strings.Split(s, " ")}
+	f := &fields{rest: strings.Split(s, " ")}
 	l := Line{Event: f.word()}
-	switch l.Event {
-	case Fault:
-		l.Fault, l.Attempt.Call, l.Kind = f.num(), f.num(), f.word()
-	case Run:
-		l.PID, l.Width, l.Worker = f.num(), f.num(), f.word()
-	case Sent, Begin:
-		l.Attempt, l.Token = f.attempt(), f.token()
-	case Finish:
-		l.Attempt = f.attempt()
-	case Got:
-		l.Attempt, l.Outcome, l.Token = f.attempt(), Outcome(f.word()), f.token()
-		if l.Outcome == Crash {
-			l.Cause, l.Worker, l.PID, l.Width = f.word(), f.word(), f.num(), f.num()
-		}
-	case End:
-		l.Attempt, l.Outcome = f.attempt(), Outcome(f.word())
-	default:
+	all, ok := columns[l.Event]
+	if !ok {
 		return l, fmt.Errorf("ledger: no event %q in %q", l.Event, s)
+	}
+	get := func(all []column) {
+		for _, c := range all {
+			c.get(&l, f)
+		}
+	}
+	get(all)
+	if l.crashed() {
+		get(ofCrash)
 	}
 	if f.bad || len(f.rest) > 0 {
 		return l, fmt.Errorf("ledger: %q is no line", s)
@@ -139,8 +225,6 @@ func (f *fields) num() int {
 	f.bad = f.bad || err != nil || n < 0
 	return n
 }
-
-func (f *fields) attempt() Attempt { return Attempt{f.num(), f.num()} }
 
 func (f *fields) token() Token {
 	n, err := strconv.ParseUint(f.word(), 16, 64)

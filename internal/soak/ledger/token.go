@@ -14,6 +14,9 @@ func TokenOf(seed uint64, a Attempt) Token {
 // Answer is what a worker makes of a token.
 func (t Token) Answer() Token { return Token(mix(uint64(t) ^ 0x616e7377)) }
 
+// Item is what a worker makes of a token for a result of a stream.
+func (t Token) Item(index int) Token { return Token(mix(uint64(t.Answer()) + uint64(index) + 1)) }
+
 // String is the token as it stands in a line.
 func (t Token) String() string { return strconv.FormatUint(uint64(t), 16) }
 
