@@ -47,8 +47,8 @@ func (a *attempt) outcome(err error) ledger.Outcome {
 	if left {
 		return ledger.Interrupted
 	}
-	if e, ok := errors.AsType[*child.RemoteError](err); ok && strings.HasPrefix(e.Message, refusal) {
-		return ledger.Refused
+	if e, ok := errors.AsType[*child.RemoteError](err); ok && (strings.HasPrefix(e.Message, refusal) || a.stream && e.Message == context.DeadlineExceeded.Error()) {
+		return ledger.Refused // the worker may be the first to see that a stream's time is up
 	}
 	if f := a.call.fault; f != nil && f.kind.name == wrongType && strings.Contains(err.Error(), "the output: ") {
 		return ledger.BadAnswer

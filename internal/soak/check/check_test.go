@@ -16,26 +16,31 @@ import (
 const (
 	goodPlan   = "fault 0 1 c-abort"
 	goodParent = `
-sent 0 1 <0>
+sent 0 1 <0> w 1 call 0 0 once
+settled 0 1 ok
 got 0 1 ok <=0>
 end 0 1 ok
-sent 1 1 <1>
+sent 1 1 <1> w 1 call 0 0 once
+settled 1 1 crash
 got 1 1 crash 0 abort w/1 100 1
-sent 1 2 <1'>
+sent 1 2 <1'> w 1 call 0 0 once
+settled 1 2 ok
 got 1 2 ok <=1'>
 end 1 2 ok
-sent 2 1 <2>
+sent 2 1 <2> w 1 call 0 0 once
+settled 2 1 notstarted
 got 2 1 notstarted 0
-sent 2 2 <2'>
+sent 2 2 <2'> w 1 call 0 0 once
+settled 2 2 ok
 got 2 2 refused 0
 end 2 2 refused`
 	goodFirst = `
-run 100 1 w
+run 100 1 w 0 1000
 begin 0 1 <0>
 finish 0 1
 begin 1 1 <1>`
 	goodSecond = `
-run 101 1 w
+run 101 1 w 0 2000
 begin 1 2 <1'>
 finish 1 2
 begin 2 2 <2'>
@@ -56,7 +61,11 @@ func tokens(s string) string {
 		for nth := 1; nth < 3; nth++ {
 			token := ledger.TokenOf(1, ledger.Attempt{Call: call, Nth: nth})
 			name := fmt.Sprint(call) + strings.Repeat("'", nth-1)
-			s = strings.NewReplacer("<"+name+">", token.String(), "<="+name+">", token.Answer().String()).Replace(s)
+			pairs := []string{"<" + name + ">", token.String(), "<=" + name + ">", token.Answer().String()}
+			for index := range 4 {
+				pairs = append(pairs, fmt.Sprintf("<%s:%d>", name, index), token.Item(index).String())
+			}
+			s = strings.NewReplacer(pairs...).Replace(s)
 		}
 	}
 	return s
@@ -104,7 +113,7 @@ func TestGoodLedgers(t *testing.T) {
 func TestCutOffLine(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"plan": "", "parent": "sent 0 1 <0>\ngot 0 1 crash 0 was-killed w/1 100 1\nend 0 1 crash\n", "worker-0": "run 100 1 w\nbegin 0 1 1234",
+		"plan": "", "parent": "sent 0 1 <0> w 1 call 0 0 once\nsettled 0 1 crash\ngot 0 1 crash 0 was-killed w/1 100 1\nend 0 1 crash\n", "worker-0": "run 100 1 w 0 1000\nbegin 0 1 1234",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(tokens(text)), 0o600); err != nil {
 			t.Fatal(err)
@@ -143,23 +152,36 @@ func TestBadLedgers(t *testing.T) {
 		"an answer before the end": {func(b *books) {
 			replace(&b.workers[1], "\nfinish 1 2", "")
 			replace(&b.workers[1], "run 101 1", "run 101 2")
-		}, 1, 0, 0, "no worker has begun and finished it (1, 0)"},
+		}, 2, 0, 0, "no worker has begun and finished it (1, 0)"},
 		"an error out of nothing":            {func(b *books) { replace(&b.workers[1], "\nbegin 2 2 <2'>\nfinish 2 2", "") }, 1, 0, 0, "no worker has begun and finished it"},
 		"executed twice by one worker":       {func(b *books) { b.workers[1] += "\nbegin 0 1 <0>\nfinish 0 1" }, 0, 0, 1, "{0 1} was executed 2 times"},
 		"sent to a second worker":            {func(b *books) { b.workers[1] += "\nbegin 1 1 <1>\nfinish 1 1" }, 0, 0, 1, "{1 1} was executed 2 times"},
-		"begun, and reported as not started": {func(b *books) { b.workers[0] += "\nfinish 1 1\nbegin 2 1 <2>" }, 1, 0, 0, "{2 1}, notstarted: pid 100 has begun it"},
+		"begun, and reported as not started": {func(b *books) { b.workers[0] += "\nfinish 1 1\nbegin 2 1 <2>" }, 2, 0, 0, "{2 1}, notstarted: pid 100 has begun it"},
 		"another token than was sent":        {func(b *books) { replace(&b.workers[0], "begin 1 1 <1>", "begin 1 1 <2>") }, 1, 0, 0, "has begun with"},
 		"executed and never sent":            {func(b *books) { b.workers[1] += "\nbegin 0 2 <0'>\nfinish 0 2" }, 2, 0, 0, "{0 2} was never made"},
 		"a crash of another process":         {func(b *books) { replace(&b.parent, "w/1 100 1", "w/1 101 1") }, 1, 0, 0, "of pid 101, and pid 100 has begun it"},
-		"a death reported to too many":       {func(b *books) { replace(&b.parent, "got 2 1 notstarted 0", "got 2 1 crash 0 abort w/1 100 1") }, 1, 0, 0, "(pid 100), which runs 1 calls at once, was reported to 2"},
-		"more at once than allowed":          {func(b *books) { replace(&b.workers[0], "\nfinish 0 1", ""); b.workers[0] += "\nfinish 0 1" }, 1, 0, 0, "ran 2 calls at once"},
+		"a death reported to too many": {func(b *books) {
+			replace(&b.parent, "settled 2 1 notstarted\ngot 2 1 notstarted 0", "settled 2 1 crash\ngot 2 1 crash 0 abort w/1 100 1")
+		}, 1, 0, 0, "(pid 100), which runs 1 calls at once, was reported to 2"},
+		"more at once than allowed": {func(b *books) { replace(&b.workers[0], "\nfinish 0 1", ""); b.workers[0] += "\nfinish 0 1" }, 1, 0, 0, "ran 2 calls at once"},
 		"an error that nobody may get": {func(b *books) {
 			replace(&b.parent, "got 2 2 refused", "got 2 2 unexpected")
 			replace(&b.parent, "end 2 2 refused", "end 2 2 unexpected")
 		}, 1, 0, 0, "an error that no call may get"},
 		"an end that is not the last outcome": {func(b *books) { replace(&b.parent, "end 1 2 ok", "end 1 2 crash") }, 1, 0, 0, "is not what its last attempt has come to"},
-		"a line that is none":                 {func(b *books) { b.workers[0] += "\nbegin 1 1" }, 1, 0, 0, "is no line"},
-		"a call that is none":                 {func(b *books) { b.parent += "\nsent 99 1 5" }, 1, 0, 0, "call 99, which is none"},
+		"settled twice":                       {func(b *books) { b.parent += "\nsettled 0 1 ok" }, 0, 0, 1, "{0 1} was settled 2 times"},
+		"never settled":                       {func(b *books) { replace(&b.parent, "settled 0 1 ok\n", "") }, 0, 1, 0, "{0 1} was never settled"},
+		"settled as what it was not":          {func(b *books) { replace(&b.parent, "settled 0 1 ok", "settled 0 1 crash") }, 1, 0, 0, "has come to ok and was settled as crash"},
+		"a violation that was none":           {func(b *books) { replace(&b.parent, "abort w/1", "protocol-violation w/1") }, 1, 0, 0, "pid 100 is said to have broken the protocol"},
+		"too many in one process":             {func(b *books) { b.parent += "\npool w 0 0 1 0" }, 2, 0, 0, "has executed 2 calls, and may execute 1"},
+		"a poison that kills too many": {func(b *books) {
+			b.parent += "\ndose 7 1"
+			b.workers[0] += "\ndrank 7"
+			b.workers[1] += "\ndrank 7"
+		}, 1, 0, 0, "poison 7 has killed 2 workers, and may kill 1"},
+		"a report of nobody's": {func(b *books) { replace(&b.parent, "settled 0 1 ok", "shown 0 1 1 <=0>\nsettled 0 1 ok") }, 2, 0, 0, "which is none of its own"},
+		"a line that is none":  {func(b *books) { b.workers[0] += "\nbegin 1 1" }, 1, 0, 0, "is no line"},
+		"a call that is none":  {func(b *books) { b.parent += "\nsent 99 1 5 w 1 call 0 0 once" }, 1, 0, 0, "call 99, which is none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := good()
@@ -180,5 +202,104 @@ func TestFaultThatDidNotHappen(t *testing.T) {
 	b.happened = ""
 	if v := b.judge(t); v.Good() || v.Faults != 0 || len(v.Missing) != 1 || v.Missing[0] != "c-abort (0 of 1)" {
 		t.Errorf("%+v", v)
+	}
+}
+
+// Call 0 is a stream of three results, the worker dies in the fourth of call 1, call 2 is
+// broken off. A third worker is there when the second leaves.
+const (
+	streamParent = `
+pool w 500 0 0 1
+sent 0 1 <0> w 2 stream 3 2 once
+shown 0 1 2 <=0>
+item 0 1 0 <0:0>
+item 0 1 1 <0:1>
+item 0 1 2 <0:2>
+settled 0 1 ok
+got 0 1 ok 0
+end 0 1 ok
+sent 1 1 <1> w 1 stream 9 0 once
+item 1 1 0 <1:0>
+item 1 1 1 <1:1>
+settled 1 1 crash
+got 1 1 crash 0 abort w/1 100 1
+end 1 1 crash
+sent 2 1 <2> w 1 stream 9 0 once
+item 2 1 0 <2:0>
+got 2 1 broken 0
+settled 2 1 ok
+end 2 1 broken
+replaced w 1 2500`
+	streamFirst = `
+run 100 1 v 0 1000
+begin 0 1 <0>
+passed 0 1 0
+passed 0 1 1
+passed 0 1 2
+finish 0 1
+begin 1 1 <1>
+passed 1 1 0
+passed 1 1 1`
+	streamSecond = `
+run 101 1 w 1 2000
+begin 2 1 <2>
+passed 2 1 0
+passed 2 1 1
+finish 2 1
+left 3000`
+	streamThird = `
+run 102 1 w 1 2900
+left 4000`
+)
+
+func streams() books {
+	return books{goodPlan, "1", streamParent, []string{streamFirst, streamSecond, streamThird}}
+}
+
+func TestGoodStreams(t *testing.T) {
+	if v := streams().judge(t); !v.Good() {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestBadStreams(t *testing.T) {
+	for name, c := range map[string]struct {
+		file      int // of books: 0 the parent, else a worker
+		old, repl string
+		want      [3]int // mismatched, lost, duplicated
+		says      string
+	}{
+		"a result twice":                      {0, "item 0 1 1 <0:1>", "item 0 1 1 <0:1>\nitem 0 1 1 <0:1>", [3]int{0, 0, 1}, "{0 1} has brought result 1 again"},
+		"a result is missing":                 {0, "item 0 1 1 <0:1>\n", "", [3]int{1, 0, 0}, "{0 1} has brought result 2 before 1"},
+		"the last one is missing":             {0, "item 0 1 2 <0:2>\n", "", [3]int{1, 0, 0}, "{0 1}, ok: 3 results were sent, and 2 have come"},
+		"another stream's":                    {0, "item 0 1 1 <0:1>", "item 0 1 1 <1:1>", [3]int{1, 0, 0}, "as result 1, what is none of its own"},
+		"after the end":                       {0, "end 0 1 ok", "item 0 1 3 <0:3>\nend 0 1 ok", [3]int{2, 0, 0}, "{0 1} has brought result 3 after its end"},
+		"fewer than before the death":         {0, "item 1 1 1 <1:1>\n", "", [3]int{1, 0, 0}, "{1 1}, crash: 2 results were sent, and 1 have come"},
+		"more than were sent":                 {0, "got 2 1 broken", "item 2 1 1 <2:1>\nitem 2 1 2 <2:2>\nitem 2 1 3 <2:3>\ngot 2 1 broken", [3]int{1, 0, 0}, "2 results were sent, and 4 have come"},
+		"delivered, and begun once more":      {2, "begin 2 1", "begin 0 1 <0>\npassed 0 1 0\nfinish 0 1\nbegin 2 1", [3]int{0, 0, 1}, "{0 1} has had results sent by pid 100 and by pid 101"},
+		"results of what is no stream":        {0, "w 2 stream 3 2", "w 2 call 0 2", [3]int{2, 0, 0}, "which is no stream"},
+		"a report after the end":              {0, "end 0 1 ok", "shown 0 1 2 <=0>\nend 0 1 ok", [3]int{1, 0, 0}, "{0 1} has shown report 2 after its end"},
+		"beyond the budget":                   {2, "begin 2 1", "begin 0 1 <0>\nfinish 0 1\nbegin 0 1 <0>\nfinish 0 1\nbegin 2 1", [3]int{1, 0, 1}, "w has executed calls again 2 times; of 3 calls it may 1"},
+		"nobody was there":                    {3, "run 102 1 w 1 2900", "run 102 1 w 1 3100", [3]int{1, 0, 0}, "w had no worker when pid 101 had left"},
+		"an old worker after its replacement": {3, "run 102 1 w 1 2900", "run 102 1 w 0 2900", [3]int{1, 0, 0}, "w has started pid 102 of edition 0 after it was replaced by 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := streams()
+			text := &b.parent
+			if c.file > 0 {
+				text = &b.workers[c.file-1]
+			}
+			if !strings.Contains(*text, c.old) {
+				t.Fatalf("%q is not there", c.old)
+			}
+			*text = strings.Replace(*text, c.old, c.repl, 1)
+			v := b.judge(t)
+			if got := [3]int{v.Mismatched, v.Lost, v.Duplicated}; v.Good() || got != c.want {
+				t.Errorf("mismatched, lost, duplicated: %v, want %v", got, c.want)
+			}
+			if text := strings.Join(v.Faulty, "\n"); !strings.Contains(text, c.says) {
+				t.Errorf("%q is not said:\n%s", c.says, text)
+			}
+		})
 	}
 }

@@ -159,7 +159,8 @@ func (b *books) judgeOutcome(a ledger.Attempt, t *try) {
 const violation = "protocol-violation"
 
 // judgeSettled compares how an attempt is said to have left its worker, if it is,
-// with what the caller was told and with what the worker did.
+// with what the caller was told and with what the worker did. A worker also
+// answers that it does not begin with a call whose caller has left.
 func (b *books) judgeSettled(a ledger.Attempt, t *try) {
 	if t.settles == 0 {
 		return
@@ -171,7 +172,7 @@ func (b *books) judgeSettled(a ledger.Attempt, t *try) {
 		b.faults.mismatch("%v has come to %s and was settled as %s", a, t.outcome, t.settled)
 	}
 	switch {
-	case t.settled == ledger.OK && len(t.ends) == 0:
+	case t.settled == ledger.OK && len(t.begins) > 0 && len(t.ends) == 0:
 		b.faults.mismatch("%v was settled as answered, and no worker has finished it", a)
 	case t.settled == ledger.NotStarted && len(t.begins) > 0:
 		b.faults.mismatch("%v was settled as not started, and pid %d has begun it", a, b.lives[t.begins[0].run].pid)
