@@ -42,7 +42,7 @@ func openBoard(s *soak) (*board, error) {
 }
 
 func (b *board) close() {
-	b.at.Close()
+	_ = b.at.Close()
 	b.live.Wait()
 }
 
@@ -64,7 +64,7 @@ func (b *board) serve() {
 const patienceInside = 8 * time.Second
 
 func (b *board) hear(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(worthwhile))
 	var p plea
 	if json.NewDecoder(conn).Decode(&p) != nil {
@@ -89,7 +89,7 @@ func (x *execution) callBack() error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := json.NewEncoder(conn).Encode(plea{child.AllMeta(x.ctx), x.job.Call}); err != nil {
 		return err
 	}

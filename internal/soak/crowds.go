@@ -239,7 +239,7 @@ func (c *call) poisons() {
 		for g := range givers {
 			all.Go(func() {
 				for nth := range c.lane.deaths + 2 {
-					c.gives(d, g<<8+nth)
+					_ = c.gives(d, g<<8+nth) // what has died of it is in the workers' ledgers
 				}
 			})
 		}
@@ -269,8 +269,8 @@ func (c *call) gives(d dose, nth int) (err error) {
 		if d.Way == "hang" {
 			ctx, cancel = context.WithTimeout(ctx, 4*patience)
 		}
-		settled := make(chan error, 2)
-		_, err = f.Call(ctx, front{c.lane.caller, c.lane, func(end error) { settled <- end }}, d)
+		settled := make(chan struct{}, 2)
+		_, err = f.Call(ctx, front{c.lane.caller, c.lane, func(error) { settled <- struct{}{} }}, d)
 		cancel()
 		<-settled
 		c.soak.moved.Add(1)

@@ -34,7 +34,7 @@ func TestSoak(t *testing.T) {
 			t.Errorf("%s is not in the table", k.name)
 		}
 	}
-	if len(kinds) < 70 {
+	if len(kinds) < 120 {
 		t.Errorf("only %d kinds of faults", len(kinds))
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 {
@@ -79,7 +79,7 @@ func TestKindsAreWellFormed(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range allKinds() {
 		makers := 0
-		for _, there := range []bool{k.act != nil, k.call != nil, k.strike != nil} {
+		for _, there := range []bool{k.act != nil, k.call != nil, k.crowd != nil, k.strike != nil} {
 			if there {
 				makers++
 			}
