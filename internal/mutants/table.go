@@ -123,6 +123,14 @@ var table = []mutant{
 		old: "\tm.cancel()\n\tif", new: "\tif",
 	},
 	{
+		name: "the loop is left last", fault: "F66", file: "pool/mapping.go", test: "TestMapIsLeft",
+		old: "\tm.live.Wait()\n\tif m.broken", new: "\tif m.broken",
+	},
+	{
+		name: "panics come out of the loop", fault: "F66", file: "pool/mapping.go", test: "TestMapPanics",
+		old: "m.broken = func() { panic(v) }", new: "m.broken = func() {}",
+	},
+	{
 		name: "a short map tells", fault: "F66", file: "pool/mapping.go", test: "TestMapCutOff",
 		old: "if m.told || m.fed && !m.short {", new: "if m.told || !m.fed || !m.short {",
 	},
