@@ -41,6 +41,7 @@ var roles = map[string]func(args []string) error{
 	"attempt": playAttempt,
 	"early":   playEarly,
 	"exec":    playExec,
+	"gap":     playGap,
 	"nothing": func([]string) error { return nil },
 	"others":  playOthers,
 	"spawner": playSpawner,

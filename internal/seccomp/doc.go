@@ -47,7 +47,8 @@
 // [FromDump] reads the call from them; the text is the worker's. With [Notify]
 // the kernel tells the holder of a [Notifier], who then lets the call fail and
 // kills: that is beyond doubt, and costs a descriptor and a goroutine. Nothing is
-// slower until a call is refused.
+// slower until a call is refused. A program that may read the kernel's log can find
+// it there as well, by [FromAudit], mostly.
 //
 // # Concurrency
 //

@@ -67,7 +67,7 @@ type Action uint32
 // The actions. The zero value is the strictest.
 const (
 	KillProcess Action = iota << 16 // all threads die as of SIGSYS
-	Trap                            // the thread gets SIGSYS, with the call in its registers
+	Trap                            // it is not done, and the thread gets SIGSYS, which it may catch
 	Notify                          // the holder of the listener decides, see LoadNotify
 	Log                             // it is done, and the kernel logs it
 	Allow                           // it is done

@@ -39,6 +39,9 @@ func LoadNotify(p Program, t Threads) (*Notifier, error) {
 	if t == AllThreads {
 		flags |= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH // without it a thread's id could not be told from a descriptor
 	}
+	if Probe().Features.Has(KillableWait) {
+		flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV // a signal does not make the call twice
+	}
 	fd, err := t.load(p, flags)
 	if err != nil {
 		return nil, err

@@ -125,10 +125,13 @@ func playFooled([]string) error {
 	if err != nil {
 		return err
 	}
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
 	if _, errno := set(0, fooling(a)); errno != 0 {
 		return errno
 	}
-	runtime.LockOSThread()
 	if _, err := p.load(0); err == nil {
 		return errors.New("it believes")
 	} else if e := new(LoadError); !errors.As(err, &e) || e.Step != StepVerify {

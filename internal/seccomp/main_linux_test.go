@@ -44,6 +44,7 @@ var roles = map[string]func(args []string) error{
 	"others":   playOthers,
 	"spawner":  playSpawner,
 	"threads":  playThreads,
+	"trapped":  playTrapped,
 }
 
 // end is how a role ended.

@@ -101,13 +101,7 @@ func state(fd uintptr) int16 {
 }
 
 func (d seccompData) violation() Violation {
-	v := Violation{Number: uint32(d.number), Args: d.args}
-	for _, a := range []Arch{AMD64, ARM64} {
-		if a.audit() == d.arch {
-			v.Arch = a
-		}
-	}
-	return v
+	return Violation{Arch: archOf(d.arch), Number: uint32(d.number), Args: d.args}
 }
 
 // Fail answers: the call returns e without being done. ENOENT means that who

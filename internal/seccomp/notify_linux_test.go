@@ -93,7 +93,7 @@ func answer(n *Notifier, cmd *exec.Cmd) error {
 	return nil
 }
 
-// A trapped call of Go code, and one of a thread of C, are in the runtime's dump.
+// A trapped call of Go code is in the runtime's dump.
 func TestFromDumpOfARealDeath(t *testing.T) {
 	a := native(t)
 	cmd := command(t.Context(), "/proc/self/exe", "attempt", "traps", "udp_socket")
@@ -105,6 +105,85 @@ func TestFromDumpOfARealDeath(t *testing.T) {
 	}
 }
 
+// So is one of C code that Go has called. A thread that C has made dies without a
+// word: the runtime has no stack for it to die on.
+func TestFromDumpOfC(t *testing.T) {
+	a := native(t)
+	if !cthreads.HasC {
+		t.Skip("built without cgo")
+	}
+	e := run(t, command(t.Context(), "/proc/self/exe", "trapped"))
+	v, ok := FromDump(a, []byte(e.err))
+	if c, _ := v.Call(); !ok || c != SysSocket || v.Args[0] != unix.AF_UNIX || e.status.ExitStatus() != 2 {
+		t.Errorf("%v, %t, %v", v, ok, e)
+	}
+	e = run(t, command(t.Context(), "/proc/self/exe", "trapped", "thread"))
+	if v, ok := FromDump(a, []byte(e.err)); ok || !e.killed() {
+		t.Errorf("%v, %t, %v", v, ok, e)
+	}
+}
+
+func playTrapped(args []string) error {
+	if _, err := load(Filter{Default: Allow, Rules: OnlySockets(Sockets{}).Refusing(Trap).Rules}, AllThreads); err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		cthreads.SocketOnAThread()
+	}
+	cthreads.Socket()
+	return nil
+}
+
+// The kernel's log tells it, where it can be read and nobody floods it.
+func TestFromAuditOfARealDeath(t *testing.T) {
+	a := native(t)
+	log, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer unix.Close(log)
+	if _, err := unix.Seek(log, 0, unix.SEEK_END); err != nil {
+		t.Skip(err)
+	}
+	cmd := command(t.Context(), "/proc/self/exe", "attempt", "kills", "udp_socket")
+	if e := run(t, cmd); !e.killed() {
+		t.Fatal(e)
+	}
+	line := make([]byte, 8192)
+	for {
+		n, err := unix.Read(log, line)
+		if err == unix.EPIPE {
+			continue // lines were overwritten
+		}
+		if err != nil {
+			t.Skipf("the kernel has not logged it (its rate is limited): %v", err)
+		}
+		pid, v, ok := FromAudit(line[:n])
+		if c, _ := v.Call(); ok && pid == cmd.Process.Pid {
+			if c != SysSocket || v.Arch != a {
+				t.Errorf("%v: %s", v, line[:n])
+			}
+			return
+		}
+	}
+}
+
+func TestFromAudit(t *testing.T) {
+	const line = `5,1234,25704092655,-;audit: type=1326 audit(1795385434.665:658): auid=4294967295 uid=0 gid=0 ses=4294967295 pid=17542 comm=%s exe="/tmp/x" sig=31 arch=c00000b7 syscall=221 compat=0 ip=0x40f38e code=0x80000000`
+	for _, comm := range []string{`"exe"`, `"a pid=1 comm=b sig=31 arch=c000003e syscall=1 "`, "6578652022"} {
+		pid, v, ok := FromAudit(fmt.Appendf(nil, line, comm))
+		if c, _ := v.Call(); !ok || pid != 17542 || v.Arch != ARM64 || c != SysExecve {
+			t.Errorf("%s: %d, %v, %t", comm, pid, v, ok)
+		}
+	}
+	for _, other := range []string{"", "type=1400 pid=1", `type=1326 pid=1 comm="a" exe="b" sig=0 arch=c000003e syscall=1 `} {
+		if pid, v, ok := FromAudit([]byte(other)); ok {
+			t.Errorf("%s: %d, %v", other, pid, v)
+		}
+	}
+}
+
+// FromDump with dumps of both architectures, and with what is none.
 func TestFromDump(t *testing.T) {
 	const arm = "SIGSYS: bad system call\nPC=0x7fb8c m=0 sigcode=1\n\nr0      0x2\nr1      0x80802\nr2      0x0\nr8      0xc6\nr9      0x1\nr0      0x9\n"
 	v, ok := FromDump(ARM64, []byte(arm))

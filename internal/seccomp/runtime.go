@@ -11,7 +11,7 @@ package seccomp
 func Runtime(pid int) []Group {
 	return []Group{
 		allow("memory", "the heap, stacks of threads, and giving memory back",
-			SysMmap, SysMunmap, SysMadvise, SysMincore).
+			SysMmap, SysMunmap, SysMprotect, SysMadvise, SysMincore).
 			and(Allow, SysPrctl, equals(0, prSetVMA)), // it names its mappings, since Go 1.25, where the kernel can
 		threads(),
 		signals(pid),
@@ -47,7 +47,7 @@ func signals(pid int) Group {
 // CGo is what C code with threads and malloc needs on top (glibc).
 func CGo() []Group {
 	return []Group{
-		allow("C memory", "malloc, its arenas, and stacks of threads", SysBrk, SysMprotect, SysMremap),
+		allow("C memory", "malloc, its arenas, and stacks of threads", SysBrk, SysMremap),
 		allow("C threads", "pthread_create, and what the library does in a new thread", SysSetRobustList, SysRseq).
 			and(Allow, SysPrctl, equals(0, prSetName)),
 		Group{Name: "C limits", Why: "pthread_getattr_np and sysconf ask for the own limits; they set none"}.

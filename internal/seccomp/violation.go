@@ -43,7 +43,8 @@ func (v Violation) LogValue() slog.Value {
 // FromDump finds the system call in what the Go runtime writes to standard error
 // when a trapped one kills it: the kernel has put its number and its arguments
 // back into the registers (seccomp(2), SECCOMP_RET_TRAP), and the runtime prints
-// them. The text comes from the process that was confined: it may be a lie.
+// them. The text comes from the process that was confined: it may be a lie. For a
+// thread that C code has made there is none: it dies of SIGSYS without a word.
 func FromDump(a Arch, dump []byte) (v Violation, ok bool) {
 	_, dump, ok = bytes.Cut(dump, []byte("SIGSYS: bad system call\n"))
 	if !ok || !trapped.Match(dump) {
@@ -78,3 +79,37 @@ var (
 		ARM64: {"r0", "r1", "r2", "r3", "r4", "r5", "r8"},
 	}
 )
+
+// FromAudit finds the system call, and the process that was killed for it, in a
+// line of the kernel's log: a kernel with CONFIG_AUDIT writes one for each process
+// that a filter kills, where no audit daemon takes them. It is the kernel's word,
+// but it comes at a limited rate, to those who may read the log (CAP_SYSLOG), and
+// without the arguments. The process has its number of the first PID namespace.
+func FromAudit(line []byte) (pid int, v Violation, ok bool) {
+	m := audited.FindSubmatch(line)
+	if m == nil {
+		return 0, Violation{}, false
+	}
+	pid, err := strconv.Atoi(string(m[1]))
+	arch, err2 := strconv.ParseUint(string(m[2]), 16, 32)
+	number, err3 := strconv.ParseUint(string(m[3]), 10, 32)
+	if err != nil || err2 != nil || err3 != nil {
+		return 0, Violation{}, false
+	}
+	return pid, Violation{Arch: archOf(uint32(arch)), Number: uint32(number)}, true
+}
+
+// audited takes what comes after the name of the program from behind that name,
+// which the program may choose: the kernel writes a name with a quote in it in
+// hexadecimal.
+var audited = regexp.MustCompile(`\btype=1326 .*? pid=(\d+) comm=(?:"[^"]*"|[0-9A-F]+) exe=(?:"[^"]*"|[0-9A-F]+|\(null\)) sig=31 arch=([0-9a-f]+) syscall=(\d+) `)
+
+// archOf finds an architecture by the kernel's name for it; 0: none of ours.
+func archOf(audit uint32) Arch {
+	for _, a := range []Arch{AMD64, ARM64} {
+		if a.audit() == audit {
+			return a
+		}
+	}
+	return 0
+}

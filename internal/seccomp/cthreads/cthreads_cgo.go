@@ -8,6 +8,7 @@ package cthreads
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 // Enough of everything that each thread has an arena of its own, that the arenas
@@ -38,6 +39,13 @@ static int churn(int n) {
 	return 1;
 }
 
+static void *socketing(void *unused) { socket(AF_UNIX, SOCK_STREAM, 0); return unused; }
+
+static void socketOnAThread(void) {
+	pthread_t thread;
+	if (!pthread_create(&thread, NULL, socketing, NULL)) pthread_join(thread, NULL);
+}
+
 // getpid(2) as a 32-bit program calls it; -1 where this cannot be said.
 static long getpid32(void) {
 #ifdef __x86_64__
@@ -56,6 +64,12 @@ const HasC = true
 
 // Round starts n C threads, at most 16, that use memory, and waits for them.
 func Round(n int) bool { return C.churn(C.int(n)) != 0 }
+
+// Socket makes a Unix socket in C code, on the thread of the caller.
+func Socket() { C.socketing(nil) }
+
+// SocketOnAThread makes one on a thread that C has made.
+func SocketOnAThread() { C.socketOnAThread() }
 
 // Getpid32 calls getpid(2) by its number of 32-bit programs; -1: it cannot.
 func Getpid32() int { return int(C.getpid32()) }

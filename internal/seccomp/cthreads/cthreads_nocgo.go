@@ -8,5 +8,11 @@ const HasC = false
 // Round does nothing.
 func Round(int) bool { return true }
 
+// Socket does nothing.
+func Socket() {}
+
+// SocketOnAThread does nothing.
+func SocketOnAThread() {}
+
 // Getpid32 cannot.
 func Getpid32() int { return -1 }
