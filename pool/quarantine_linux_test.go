@@ -167,6 +167,9 @@ func TestPoisonAmongTenThousand(t *testing.T) {
 	if n := poison.Record.count(); n != deaths {
 		t.Errorf("a refused call has run: %d deaths", n)
 	}
+	if s := p.Stats(); s.Quarantined != 21-deaths+1 || s.Crashed != deaths {
+		t.Errorf("%+v", s.Counters)
+	}
 	until(t, "it is told", func() bool { return len(told[pool.EventQuarantined](&d)) > 0 })
 	if q := told[pool.EventQuarantined](&d); len(q) != 1 || q[0].ID != e.ID || q[0].Deaths != deaths || !errors.Is(q[0].Last, child.Exited) || q[0].Until != e.Until {
 		t.Errorf("%+v", q)

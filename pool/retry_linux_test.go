@@ -95,6 +95,9 @@ func TestRetriesAreWithinTheBudget(t *testing.T) {
 	if attempts > (1+budget)*calls+reserve || attempts < calls+reserve {
 		t.Errorf("%d calls were begun %d times", calls, attempts)
 	}
+	if s := p.Stats(); s.Retried != uint64(attempts-calls) || s.RetriesDenied == 0 || s.Calls != calls {
+		t.Errorf("%d attempts, but %+v", attempts, s.Counters)
+	}
 	t.Logf("%d calls were begun %d times, %d failed", calls, attempts, failed.Load())
 }
 
