@@ -40,18 +40,29 @@
 // hangs in its start cannot hold up the replacement of the others. The pool is
 // ready when [Config.MinReady] workers are.
 //
+// # What an operator sees
+//
+// [Pool.Stats] is a snapshot of workers, calls and their times, with the pool's
+// [Condition] in words. [Config.Events] is told what happens, as values; by default it
+// is logged.
+//
 // # Concurrency
 //
 // All methods may be called from any goroutine. One mutex guards the roster, which
 // decides everything; nothing waits while it is held. What the roster orders, one
-// goroutine carries out for as long as the pool is served. The suspects of the
-// quarantine and the budget of retries have locks of their own.
+// goroutine carries out for as long as the pool is served. Events are told by another
+// one, which exists only while there are some. The suspects of the quarantine and the
+// budget of retries have locks of their own.
+//
+// A function that calls back into the pool that runs it gets an error
+// ([ReentryError]) rather than a place in the queue, where it could wait for itself.
 //
 // Read next: pool.go for the life of a pool, roster.go for the decisions, with
 // choose.go (which worker takes a call) and arrange.go (which workers there are);
 // do.go for the way of a call, with errand.go (when it is over), retry.go and, for
 // inputs that kill, suspects.go (the decisions) and warden.go; map.go and mapping.go
 // for that of many; worker.go for what runs in a slot, keep.go for what carries the
-// decisions out; size.go and replace.go for what is changed at run time; docs/pools.md
-// for which option is for what.
+// decisions out; size.go and replace.go for what is changed at run time; book.go for
+// what is counted, condition.go for what it amounts to; docs/pools.md for which option
+// is for what.
 package pool

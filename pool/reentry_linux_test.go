@@ -1,13 +1,16 @@
 package pool_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +27,7 @@ type asked struct {
 var (
 	// callBack has the parent make a call on its behalf, and says what came of it.
 	callBack = child.Define("call back", func(ctx context.Context, sockets []string) (string, error) {
+		slog.InfoContext(ctx, "calls back")
 		if len(sockets) == 0 {
 			return "the end", nil
 		}
@@ -157,7 +161,8 @@ func TestPoolInAWorker(t *testing.T) {
 // to the calls that its function has others make, and into its log records.
 func TestValuesTravel(t *testing.T) {
 	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	a, _, _ := serve(t, pool.Config{Name: "a", Size: 1})
+	var log lockedBuffer
+	a, _, _ := serve(t, pool.Config{Name: "a", Size: 1, Worker: child.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}})
 	got := make(chan map[string]string, 1)
 	spy := spyCaller{got}
 	ctx := child.WithMeta(child.WithMeta(child.WithKey(t.Context(), "17"), child.TraceParent, parent), "tenant", "green")
@@ -168,6 +173,27 @@ func TestValuesTravel(t *testing.T) {
 	if meta[child.TraceParent] != parent || meta["tenant"] != "green" || meta["key"] != "17" || len(meta[child.Via]) == 0 || len(meta) != 4 {
 		t.Errorf("%v", meta)
 	}
+	until(t, "the record of the function names them", func() bool {
+		return strings.Contains(log.String(), `msg="calls back" worker=worker-1`) && strings.Contains(log.String(), "key=17 trace="+parent)
+	})
+}
+
+// lockedBuffer is where a logger may write while a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // spyCaller shows what comes with a call, and fails it.

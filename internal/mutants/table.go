@@ -97,7 +97,7 @@ var table = []mutant{
 		old: "\tdefer func() { v = recover() }()\n", new: "",
 	},
 	{
-		name: "a condition lasts", fault: "F61", file: "pool/condition.go", test: "TestConditionIsToldOnce",
+		name: "a condition lasts", fault: "F61", file: "pool/condition.go", test: "TestCondition",
 		old: "was == Flapping && f.deaths >= (f.flapLimit+1)/2", new: "was == Flapping && f.deaths >= f.flapLimit",
 	},
 
