@@ -45,6 +45,7 @@ func TestBurstOfDeadlines(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	until(t, "no call runs on without its caller", func() bool { return p.Stats().Busy == 0 }) // or a worker would be passed over
 	var begun, dead int64
 	for range 2 { // one after the other
 		n, err := counts.Call(t.Context(), p, true)
