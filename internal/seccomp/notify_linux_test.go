@@ -216,10 +216,13 @@ func TestForeignCallsKillAProcess(t *testing.T) {
 		if e := play(t, "foreign", foreign, "confined"); !e.killed() {
 			t.Errorf("%s: %v", foreign, e)
 		}
-		if e := play(t, "foreign", foreign); e.killed() {
-			t.Errorf("%s, alone: %v", foreign, e)
-		} else {
+		switch e := play(t, "foreign", foreign); {
+		case !e.killed():
 			t.Logf("%s, alone: %v", foreign, e)
+		case threadState("/proc/thread-self/status").mode != "0":
+			t.Logf("%s: a filter around these tests kills it already", foreign)
+		default:
+			t.Errorf("%s, alone: %v", foreign, e)
 		}
 	}
 }
