@@ -129,7 +129,7 @@ func (r *run) follow(ctx context.Context, k *call, req *Request) error {
 	return k.finish(req)
 }
 
-// answersCancel reports whether a stream has ended by an error because its
+// answersCancel reports whether a function has answered by an error because its
 // context has.
 func answersCancel(ctx context.Context, err error) bool {
 	_, remote := errors.AsType[*RemoteError](err)

@@ -95,7 +95,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		return true, i.follow(ctx, req, k)
 	}
 	waitFor(k.done, ctx.Done(), nil)
-	if !isClosed(k.done) {
+	if !isClosed(k.done) || answersCancel(ctx, k.err) {
 		return true, interrupted(ctx, i.cfg.Name, req.fn.name, true)
 	}
 	return true, k.finish(req)
