@@ -8,7 +8,7 @@
 // only the worker dies, the call fails with a [*CrashError] that tells what
 // happened, and whoever supervises the worker starts it again.
 //
-//   - [Once] runs one call in a process of its own.
+//   - [Once] runs one call in a process of its own, [OnceStream] one stream.
 //   - [Process] is a worker that lives on. It is a suture.Service, to be put
 //     under a supervisor, and a [Caller].
 //   - [Inline] runs the same calls in this process, for a debugger.

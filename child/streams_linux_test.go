@@ -381,3 +381,48 @@ func TestStoppedWorkerInMidStream(t *testing.T) {
 		t.Error(crash)
 	}
 }
+
+// A process for one stream is gone when the loop is left, however that is; one that
+// nobody listens to any more is not waited for.
+func TestOnceStream(t *testing.T) {
+	watch(t)
+	cfg := child.Config{Stop: child.Stop{Drain: time.Hour}}
+	if n, err := numbers(t, child.OnceStream(t.Context(), cfg, flows, flow{N: 1000}), 0); n != 1000 || err != nil {
+		t.Errorf("%d items, %v", n, err)
+	}
+	if n, err := numbers(t, child.OnceStream(t.Context(), cfg, flows, flow{N: 9, At: 4, Then: "panic"}), 0); n != 3 || !errors.Is(err, child.Panicked) {
+		t.Errorf("%d items, %v", n, err)
+	}
+	deaf := flow{N: 3, At: 3, Then: "hang"}
+	if n, err := numbers(t, child.OnceStream(t.Context(), cfg, flows, deaf), 2); n != 2 || err != nil {
+		t.Errorf("%d items, %v", n, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	for _, err := range child.OnceStream(ctx, cfg, flows, deaf) {
+		if n++; n == 2 {
+			cancel()
+		}
+		if n == 3 && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d pairs", n)
+	}
+	func() {
+		defer func() {
+			if v := recover(); v != "the loop" {
+				t.Errorf("%v", v)
+			}
+		}()
+		for range child.OnceStream(t.Context(), cfg, flows, deaf) {
+			panic("the loop")
+		}
+	}()
+	cfg.Dir = "/nowhere"
+	_, err := numbers(t, child.OnceStream(t.Context(), cfg, flows, deaf), 0)
+	if _, ok := errors.AsType[*child.StartError](err); !ok {
+		t.Error(err)
+	}
+}
