@@ -38,6 +38,7 @@ func byCrowd() []*kind {
 			defer c.lane.pool.Resume()
 			c.burst(6, func(a *attempt) { a.leaves(8 * time.Millisecond) })
 		}},
+		{name: "queue-resized", gentle: true, lanes: isPool, crowd: (*call).queuesWhileResized},
 		{name: "calls-back", lanes: func(l *lane) bool { return l.pool != nil && !l.short }, crowd: (*call).callsBack},
 		{name: "poison", lanes: func(l *lane) bool { return l.deaths > 0 }, crowd: (*call).poisons},
 		{name: "map-whole", gentle: true, crowd: func(c *call) { c.maps(nil, nil) }},
@@ -64,6 +65,24 @@ func (c *call) burst(n int, set func(*attempt)) {
 		all.Go(func() { a.make() })
 	}
 	all.Wait()
+}
+
+// queuesWhileResized has calls wait while the pool becomes another size.
+func (c *call) queuesWhileResized() {
+	p, size := c.lane.pool, 1+c.rnd.IntN(c.lane.most)
+	resize := func(n int) {
+		if err := patiently(func(ctx context.Context) error { return p.Resize(ctx, n) }); err != nil && !errors.Is(err, errAgain) {
+			c.soak.complain("resizing %s: %v", c.lane.name, err)
+		}
+	}
+	p.Pause()
+	var all sync.WaitGroup
+	all.Go(func() { c.burst(12, func(*attempt) {}) })
+	time.Sleep(time.Millisecond)
+	resize(size)
+	p.Resume()
+	all.Wait()
+	resize(c.lane.size)
 }
 
 // callsBack makes a call whose function has another one made, in the same pool.

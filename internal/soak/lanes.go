@@ -119,7 +119,7 @@ func newLanes(dir, nonce string, size int) (*lanes, error) {
 	base := child.Config{
 		Env:         []string{nonce, "PATH", "TMPDIR=" + filepath.Join(dir, tmpDir)},
 		Dir:         filepath.Join(dir, cwdDir),
-		CallTimeout: 10 * time.Second,
+		CallTimeout: 20 * time.Second, // later than what is left behind is looked for
 		Grace:       patience,
 		MaxFrame:    maxFrame,
 		Logger:      slog.New(ls.logs),

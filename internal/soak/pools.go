@@ -25,7 +25,7 @@ type poolProfile struct {
 var poolProfiles = []poolProfile{
 	{"robin", 8, func(_ *lane, c *pool.Config) {
 		c.Size, c.Choose, c.Ahead, c.MaxAge, c.Surge = 2, pool.RoundRobin, 3, 400*time.Millisecond, 1
-		c.Worker.Window = 16 << 10
+		c.Worker.Window, c.Worker.CallTimeout = 16<<10, 0 // what is not given back there is so for good
 	}},
 	{"keyed", 8, func(_ *lane, c *pool.Config) {
 		c.Size, c.Choose, c.Ahead, c.Worker.Concurrency = 3, pool.ByKey, 1, 2
@@ -49,7 +49,7 @@ var poolProfiles = []poolProfile{
 		c.Size, c.Ahead, c.Retry = 2, 1, pool.Retry{Attempts: 5, Budget: 0.05, Backoff: backoff}
 	}},
 	{"steady", 4, func(l *lane, c *pool.Config) {
-		c.Size, c.MaxCalls, c.Surge, l.steady = 1, 25, 1, true
+		c.Size, c.MaxCalls, c.Surge, c.Worker.CallTimeout, l.steady = 1, 25, 1, 0, true
 	}},
 }
 
