@@ -190,11 +190,11 @@ func (b *books) judgeStream(a ledger.Attempt, t *try) {
 		least, most = t.passed, t.passed
 	case ledger.Crash:
 		least = t.passed
-		if slices.ContainsFunc(t.begins, func(x begin) bool { return b.lives[x.run].spoilt }) {
-			least, most = 0, math.MaxInt
-		}
 	case ledger.NotStarted:
 		most = 0
+	}
+	if t.outcome != ledger.OK && slices.ContainsFunc(t.begins, func(x begin) bool { return b.lives[x.run].spoilt }) {
+		least, most = 0, math.MaxInt // what it has sent then is not in its ledger
 	}
 	if t.items < least || t.items > most {
 		b.faults.mismatch("%v, %s: %d results were sent, and %d have come", a, t.outcome, t.passed, t.items)
