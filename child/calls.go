@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
@@ -30,12 +31,13 @@ type calls struct {
 type call struct {
 	id      uint64
 	info    CallInfo
-	sent    *[]byte       // a copy of the frame, if Config.Replay wants it
-	feed    *feed         // what comes before the answer; nil if nothing may
-	settled func(error)   // may be nil
-	left    atomic.Bool   // its caller has gone
-	done    chan struct{} // closed when settled; body and err are final then
-	body    *[]byte       // the encoded answer, from buffers
+	sent    *[]byte                    // a copy of the frame, if Config.Replay wants it
+	feed    *feed                      // what comes before the answer; nil if nothing may
+	settled func(error)                // may be nil
+	left    atomic.Bool                // its caller has gone
+	alarm   atomic.Pointer[time.Timer] // when to look at the call, if its caller has gone; may be nil
+	done    chan struct{}              // closed when settled; body and err are final then
+	body    *[]byte                    // the encoded answer, from buffers
 	err     error
 }
 
@@ -102,6 +104,18 @@ func (c *calls) settle(k *call, err error) {
 		k.settled(err)
 	}
 	close(k.done)
+	if t := k.alarm.Load(); t != nil {
+		t.Stop()
+	}
+}
+
+// awaken sets the alarm. One that is of no use any more must not hold all that the
+// call has held until it goes off.
+func (k *call) awaken(alarm *time.Timer) {
+	k.alarm.Store(alarm)
+	if isClosed(k.done) {
+		alarm.Stop()
+	}
 }
 
 // find returns the call if it has not been answered yet, else nil.

@@ -183,7 +183,7 @@ func (r *run) leave(ctx context.Context, k *call) {
 // have. A call that waits behind others is not to blame; it is looked at again.
 func (r *run) watch(k *call, after time.Duration, o order) {
 	before := r.progress()
-	time.AfterFunc(after, func() {
+	k.awaken(time.AfterFunc(after, func() {
 		switch {
 		case r.calls.find(k.id) == nil:
 		case r.started() >= k.id:
@@ -193,7 +193,7 @@ func (r *run) watch(k *call, after time.Duration, o order) {
 		default:
 			r.watch(k, r.cfg.Grace, o)
 		}
-	})
+	}))
 }
 
 // progress changes whenever the worker begins with a call or ends one.

@@ -5,6 +5,7 @@ package child_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -108,6 +109,54 @@ func testSettledTellsTheEnd(t *testing.T) {
 			t.Error(end)
 		}
 	})
+}
+
+// What a call has held, its input for one, can be forgotten when it is settled, also
+// if its caller has left long before its time is up.
+func TestSettledCallIsForgotten(t *testing.T) { child.EachTransport(t, testSettledCallIsForgotten) }
+
+func testSettledCallIsForgotten(t *testing.T) {
+	watch(t)
+	p := up(t, child.Config{CallTimeout: time.Hour})
+	settled, gone := make(chan error, 2), make(chan bool)
+	leaveHolding(t, p, settled, gone)
+	if end := receive(t, "the end of the call", settled); end != nil {
+		t.Error(end)
+	}
+	expect(t, "the call to be forgotten", func() bool {
+		runtime.GC()
+		select {
+		case <-gone:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// leaveHolding makes a call that holds something, leaves it while it runs, and lets it end.
+func leaveHolding(t *testing.T, p *worker, settled chan error, gone chan bool) {
+	held := new([1 << 16]byte)
+	runtime.AddCleanup(held, func(gone chan bool) { close(gone) }, gone)
+	ctx, cancel := context.WithCancel(context.Background())
+	g := newGate(t)
+	call := async(ctx, holder{p, settled, held}, hold, holding{Gate: g, Say: "a", Stubborn: true})
+	p.log.wait(t, "holding a")
+	cancel()
+	as[*child.InterruptedError](t, receive(t, "the call", call).err)
+	g.open(t)
+}
+
+// holder is a Caller whose calls hold something until they are settled.
+type holder struct {
+	child.Caller
+	settled chan error
+	held    *[1 << 16]byte
+}
+
+func (h holder) Do(ctx context.Context, req *child.Request) error {
+	req.Settled = func(end error) { h.held[0]++; h.settled <- end }
+	return h.Caller.Do(ctx, req)
 }
 
 var waitAndPerish = child.Define("wait.and.perish", func(_ context.Context, p later) (int, error) { p.Gate.wait(); ways[p.Way](); return 7, nil })
