@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -169,7 +170,11 @@ func (a *attempt) ask() (result, error) {
 	}
 	to := front{a.caller, a.lane, func(end error) { a.soak.settled(a.id, end) }}
 	if a.stream {
-		return result{}, a.drain(to)
+		f := flow
+		if a.most > 1 {
+			f = f.Idempotent()
+		}
+		return result{}, a.drain(f.Call(a.ctx, to, a.job))
 	}
 	f := work
 	if a.most > 1 {
@@ -179,12 +184,8 @@ func (a *attempt) ask() (result, error) {
 }
 
 // drain takes the results of a stream.
-func (a *attempt) drain(from child.Caller) error {
-	f := flow
-	if a.most > 1 {
-		f = f.Idempotent()
-	}
-	for it, err := range f.Call(a.ctx, from, a.job) {
+func (a *attempt) drain(from iter.Seq2[item, error]) error {
+	for it, err := range from {
 		if err != nil {
 			return err
 		}

@@ -67,6 +67,11 @@ func byStreamCaller() []*kind {
 			a.stops(func() error { runtime.Goexit(); return nil })
 			a.do = a.recovers
 		}},
+		{name: "stream-once", call: func(a *attempt) { a.once(a.soak.lanes.lone) }},
+		{name: "stream-once-broken", call: func(a *attempt) {
+			a.once(a.soak.lanes.lone)
+			a.stops(func() error { return errBroken })
+		}},
 		{name: "stream-cancelled", call: func(a *attempt) { a.stops(func() error { a.cancel(); return nil }) }},
 		{name: "stream-slow-consumer", gentle: true, call: func(a *attempt) { // more than is sent ahead
 			a.job.Items, a.job.Size = 40, 40<<10+a.rnd.IntN(40<<10)
@@ -125,7 +130,12 @@ func (a *attempt) leaves(limit time.Duration) {
 // once makes the call in a worker of its own.
 func (a *attempt) once(cfg child.Config) {
 	a.lane, a.most, a.settles, a.job.Reports = &lane{name: cfg.Name, width: 1}, 1, ledger.Unheard, 0
-	a.do = func() (result, error) { return child.Once(a.ctx, cfg, work, a.job) }
+	a.do = func() (result, error) {
+		if a.stream {
+			return result{}, a.drain(child.OnceStream(a.ctx, cfg, flow, a.job))
+		}
+		return child.Once(a.ctx, cfg, work, a.job)
+	}
 }
 
 // closes makes the call on a worker that is closed at a random time, twice.
