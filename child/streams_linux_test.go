@@ -398,6 +398,7 @@ func TestOnceStream(t *testing.T) {
 		t.Errorf("%d items, %v", n, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	for _, err := range child.OnceStream(ctx, cfg, flows, deaf) {
 		if n++; n == 2 {
