@@ -28,6 +28,6 @@
 // calls than it was given.
 //
 // Read next: kinds.go for what a fault is; deaths.go, frames.go, callers.go,
-// crowds.go, strikes.go and orders.go for the faults; lanes.go and pools.go for the
-// workers; calls.go and attempts.go for the callers.
+// crowds.go, maps.go, poison.go, strikes.go and orders.go for the faults; lanes.go
+// and pools.go for the workers; calls.go and attempts.go for the callers.
 package main
