@@ -262,6 +262,17 @@ func TestGoodStreams(t *testing.T) {
 	}
 }
 
+// A call that may be executed again may die the second time before its worker can
+// write that it has begun.
+func TestCrashBeforeTheLedger(t *testing.T) {
+	b := good()
+	b.parent = strings.Replace(b.parent, "<1> w 1 call", "<1> w 2 call", 1)
+	b.parent = strings.Replace(b.parent, "w/1 100 1", "w/1 102 1", 1)
+	if v := b.judge(t); !v.Good() {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestBadStreams(t *testing.T) {
 	for name, c := range map[string]struct {
 		file      int // of books: 0 the parent, else a worker
