@@ -4,7 +4,9 @@ package child_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -58,6 +60,19 @@ func init() {
 			select {}
 		})
 	}
+	play("takes its mark back", func(w *fakeWorker) {
+		w.streams(wire.CapStreams, wire.CapStatusPage)
+		page, id := os.NewFile(6, ""), w.call()
+		page.WriteAt(binary.LittleEndian.AppendUint64(nil, id), 0)
+		for n := range uint64(8) {
+			w.send(itemFrame(id, n+1, 256))
+		}
+		for f := (wire.Frame{}); f.Kind != wire.KindCredit; { // they have been used
+			f, _ = w.in.Next()
+		}
+		page.WriteAt(make([]byte, 8), 0)
+		os.Exit(3)
+	})
 	play("knows no streams", func(w *fakeWorker) { w.streams(); w.last() })
 	play("streams to its end", func(w *fakeWorker) {
 		w.streams(wire.CapStreams)
@@ -100,6 +115,17 @@ func TestStreamViolations(t *testing.T) {
 				t.Errorf("%T: %v", end, end)
 			}
 		})
+	}
+}
+
+// A call that has brought something was started, whatever the worker says when it dies.
+func TestMarkThatIsTakenBack(t *testing.T) {
+	watch(t)
+	cfg := fake("fake: takes its mark back")
+	cfg.Window, cfg.Wait = hostileWindow, child.NoWait
+	n, err := numbers(t, flows.Call(t.Context(), up(t, cfg), flow{}), 0)
+	if _, crashed := errors.AsType[*child.CrashError](err); n != 8 || !crashed || errors.Is(err, child.ErrNotStarted) {
+		t.Errorf("%d items, %T: %v", n, err, err)
 	}
 }
 

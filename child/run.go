@@ -46,6 +46,7 @@ type run struct {
 	doomed        chan struct{}         // closed when there is such a kill
 	panicked      atomic.Pointer[Panic] // what the worker reported before it went
 	marks         bool                  // it keeps the status page
+	begun         atomic.Uint64         // the highest mark that was seen there
 	asked         bool                  // it has been asked to stop
 	broken        chan error            // a channel has ended (nil), or the protocol was broken
 }
@@ -509,12 +510,22 @@ func (r *run) guilty(end Exit) uint64 {
 }
 
 // started is the highest id of a call that the worker may have begun to run. A
-// worker that does not keep the status page may have begun with any.
+// worker that does not keep the status page may have begun with any; one that takes
+// a mark back has begun all the same, and what it has sent since may have been used.
 func (r *run) started() uint64 {
 	if !r.marks {
 		return math.MaxUint64
 	}
-	return r.page.Started()
+	mark := r.page.Started()
+	for {
+		seen := r.begun.Load()
+		if mark <= seen {
+			return seen
+		}
+		if r.begun.CompareAndSwap(seen, mark) {
+			return mark
+		}
+	}
 }
 
 // lowestLevel is the lowest of slog's levels that the logger takes.
