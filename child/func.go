@@ -164,9 +164,15 @@ func (r *Request) State() string { return r.fn.state }
 // harm, see [Func.Idempotent].
 func (r *Request) Idempotent() bool { return r.idempotent }
 
-// AppendInput appends the input, encoded as one CBOR item, to dst.
-func (r *Request) AppendInput(dst []byte) ([]byte, error) {
-	out, err := r.append(dst)
+// AppendInput appends the input, encoded as one CBOR item, to dst. If a method of
+// the input that is to encode it panics, that is an error: the call is not sent.
+func (r *Request) AppendInput(dst []byte) (out []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = dst, &codecError{r.fn.name, "input", fmt.Errorf("to encode it panicked: %v", v)}
+		}
+	}()
+	out, err = r.append(dst)
 	if err != nil {
 		return dst, &codecError{r.fn.name, "input", err}
 	}

@@ -437,3 +437,43 @@ func TestStorm(t *testing.T) {
 	wg.Wait()
 	until(t, "all places are free", func() bool { s := p.Stats(); return s.Busy == 0 && s.Queued == 0 && s.Up == 3 })
 }
+
+// touchy is an input whose encoding may panic.
+type touchy struct{ N int }
+
+func (x touchy) MarshalBinary() ([]byte, error) {
+	if x.N < 0 {
+		panic("touchy")
+	}
+	return []byte{byte(x.N)}, nil
+}
+
+func (x *touchy) UnmarshalBinary(b []byte) error {
+	x.N = int(b[0])
+	return nil
+}
+
+var touch = child.Define("touch", func(_ context.Context, x touchy) (int, error) { return 2 * x.N, nil })
+
+// An input whose encoding panics takes no place with it.
+func TestPanicInEncodingLeaksNoPlace(t *testing.T) {
+	for name, q := range map[string]pool.Quarantine{"without": {}, "with a quarantine": {Deaths: 3}} {
+		t.Run(name, func(t *testing.T) {
+			p, _, _ := serve(t, pool.Config{Size: 1, Worker: silent, Quarantine: q})
+			if q.Deaths > 0 {
+				mortal(t, p, meal{Poison: "exit"}) // now inputs are looked at
+			}
+			if _, err := touch.Call(t.Context(), p, touchy{-1}); err == nil || !errors.Is(err, child.ErrNotStarted) || !strings.Contains(err.Error(), "touchy") {
+				t.Error(err)
+			}
+			if n := p.Stats().Busy; n != 0 {
+				t.Errorf("%d places are lost", n)
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+			defer stop()
+			if v, err := touch.Call(ctx, p, touchy{2}); v != 4 || err != nil {
+				t.Error(v, err)
+			}
+		})
+	}
+}
