@@ -63,12 +63,12 @@ func (p *Pool) admit(ctx context.Context, e *errand, c *claim, again bool) (plac
 // send gives a call to the worker whose place it has got.
 func (p *Pool) send(ctx context.Context, e *errand, at place) (err error) {
 	e.add()
-	s := &sending{pool: p, errand: e, at: at}
-	attempt := *e.req
-	attempt.Settled = s.settled
 	if p.warden != nil && e.req.Stream() {
 		e.recognised(ctx, p.warden) // now: its consumer runs meanwhile, and may change the input
 	}
+	s := newSending(p, e, at)
+	attempt := *e.req
+	attempt.Settled = s.settled
 	defer func() { s.returned(ctx, err) }() // also if its consumer panics
 	return at.slot.worker.proc.Do(ctx, &attempt)
 }

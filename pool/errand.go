@@ -75,8 +75,9 @@ func (e *errand) done(err error) {
 // sending is a call in a worker's place. It has two ends: the worker is rid of the
 // call, and the caller has what it waited for, or has left. As a rule the place is free
 // at the first of them. But before the place of a worker that has died is given
-// back, its death is taken down, with the identity of the input; that is found out in
-// the caller's goroutine, because nobody may look at an input after its call.
+// back, its death is taken down, with the identity of the input; if nobody knows that
+// yet, it is found out in the caller's goroutine, because nobody may look at an input
+// after its call.
 type sending struct {
 	pool   *Pool
 	errand *errand
@@ -85,8 +86,19 @@ type sending struct {
 	crash *child.CrashError // that its input may have caused
 	input identity
 	sure  bool         // that is its identity
+	known bool         // that was found out before: the place need not wait for the caller
 	over  atomic.Bool  // the worker is rid of it, and has not died of it
 	ends  atomic.Int32 // of a call that has died, or may yet
+}
+
+// newSending is called before the call is sent.
+func newSending(p *Pool, e *errand, at place) *sending {
+	s := &sending{pool: p, errand: e, at: at}
+	if e.seen {
+		s.input, s.sure, s.known = e.input, e.sure, true
+		s.ends.Store(1)
+	}
+	return s
 }
 
 // settled is told by the worker, see [child.Request].
@@ -106,16 +118,19 @@ func (s *sending) returned(ctx context.Context, err error) {
 	w := s.pool.warden
 	switch {
 	case w == nil:
-	case !s.over.Load(): // it has died, or may yet
+	case s.over.Load():
+		if s.errand.sure && isAnswer(err) {
+			w.answered(s.errand.input)
+		}
+	case !s.known: // it has died, or may yet
 		s.sure = s.errand.recognised(ctx, w)
 		s.input = s.errand.input
 		s.meet()
-	case s.errand.sure && isAnswer(err):
-		w.answered(s.errand.input)
 	}
 }
 
-// meet is called at both ends of a call that has died.
+// meet is called at both ends of a call that has died, the caller's only if that has to
+// find out what its input is.
 func (s *sending) meet() {
 	if s.ends.Add(1) < 2 {
 		return

@@ -162,3 +162,23 @@ func TestStreamsAreRetriedBeforeTheFirstItem(t *testing.T) {
 		}
 	}
 }
+
+// A loop that is busy with what a dead worker has sent does not keep its place.
+func TestSlowLoopKeepsNoDeadPlace(t *testing.T) {
+	for name, q := range map[string]pool.Quarantine{"without": {}, "with a quarantine": {Deaths: 3}} {
+		t.Run(name, func(t *testing.T) {
+			p, _, _ := serve(t, pool.Config{Size: 1, Worker: silent, Quarantine: q})
+			for n, err := range numbers.Call(t.Context(), p, course{N: 9, Die: 2}) {
+				if n == 1 {
+					ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+					if v, err := double.Call(ctx, p, 2); v != 4 || err != nil {
+						t.Errorf("while the loop is busy: %d, %v", v, err)
+					}
+					stop()
+				} else if _, crashed := errors.AsType[*child.CrashError](err); !crashed {
+					t.Error(n, err)
+				}
+			}
+		})
+	}
+}
