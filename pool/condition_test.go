@@ -126,3 +126,17 @@ func TestConditionIsToldOnce(t *testing.T) {
 		}
 	})
 }
+
+// What a pool was short of before anybody served it says nothing about it.
+func TestYoungPoolIsNotDegraded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Config{Size: 4})
+		time.Sleep(time.Hour)
+		p.begin(func() {})
+		p.begun = true // MinReady workers are up
+		if is, because, _ := judge(p.facts(time.Now()), Starting); is != Ready {
+			t.Errorf("%v: %s", is, because)
+		}
+		p.events.wait(time.Second)
+	})
+}

@@ -108,6 +108,9 @@ func (p *Pool) begin(ready func()) {
 	defer p.mu.Unlock()
 	p.ready, p.served, p.retired, p.dark, p.down = ready, true, nil, true, time.Now()
 	p.serving, p.begun = true, false
+	if !p.short.IsZero() {
+		p.short = p.down // before, nobody could expect workers
+	}
 	p.review(p.down)
 	p.follow()
 }
