@@ -159,6 +159,7 @@ func (p *Pool) persist(ctx context.Context, e *errand) error {
 		}
 		switch {
 		case why == goOn:
+			p.retries.again()
 		case len(errs) == 1:
 			return err
 		default:
@@ -206,6 +207,13 @@ func (r *retries) earn() {
 	r.budget.earn()
 }
 
+// again notes that one more attempt is made.
+func (r *retries) again() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.made++
+}
+
 // next decides what to do after n attempts: to go on after a pause, or to give up.
 func (r *retries) next(ctx context.Context, req *child.Request, err error, n int) (pause time.Duration, why GaveUp) {
 	pause = rand.N(max(r.Backoff.Bound(n), 1))
@@ -225,7 +233,6 @@ func (r *retries) next(ctx context.Context, req *child.Request, err error, n int
 		r.denied++
 		return 0, OutOfBudget
 	}
-	r.made++
 	return pause, goOn
 }
 

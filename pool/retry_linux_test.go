@@ -304,3 +304,17 @@ func TestSettledByAPool(t *testing.T) {
 		t.Error("never begun:", end)
 	}
 }
+
+// A caller that leaves in the pause before an attempt has not made it.
+func TestAttemptsThatAreNotMade(t *testing.T) {
+	p := pool.New(pool.Config{Retry: pool.Retry{Attempts: 2, Backoff: strategy.Backoff{Initial: 1000 * time.Hour, Max: 1000 * time.Hour}}})
+	ctx, leave := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, leave)
+	_, err := double.Call(ctx, p, 1) // nobody serves it
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if s := p.Stats(); s.Retried != 0 || s.Interrupted != 1 || s.Calls != 1 {
+		t.Errorf("%+v", s.Counters)
+	}
+}

@@ -40,7 +40,7 @@ type Stats struct {
 type Counters struct {
 	Calls uint64 // that have ended
 
-	Answered      uint64 // with a value
+	Answered      uint64 // with a value; a stream also if its loop was left before the end
 	Refused       uint64 // by the function: *child.RemoteError
 	Crashed       uint64 // with their worker: *child.CrashError
 	Interrupted   uint64 // by the caller's context, or CallTimeout: *child.InterruptedError

@@ -286,6 +286,10 @@ var table = []mutant{
 		old: "	c.steps[key] = true\n", new: "",
 	},
 	{
+		name: "marks that are taken back", fault: "F81", file: "child/run.go", test: "TestMarkThatIsTakenBack",
+		old: "if mark <= seen {\n			return seen", new: "if mark <= seen {\n			return mark",
+	},
+	{
 		name: "forged traces", fault: "F81", file: "child/exit.go", test: "TestEveryDeathIsTold",
 		old: `s.Code == exitPanic && r.Trace != ""`, new: "s.Code == exitPanic",
 	},
@@ -495,6 +499,10 @@ var table = []mutant{
 	{
 		name: "copies in the queue", fault: "F63", file: "pool/do.go", test: "TestCopiesOfPoison",
 		old: "err != nil {\n		p.release(at, false)", new: "err != nil && false {\n		p.release(at, false)",
+	},
+	{
+		name: "places of streams that died", fault: "F66", file: "pool/errand.go", test: "TestSlowLoopKeepsNoDeadPlace",
+		old: "	if e.seen {\n", new: "	if e.seen && s.known {\n",
 	},
 	{
 		name: "deaths after the caller has left", fault: "F63", file: "pool/errand.go", test: "TestPoisonThatHangs",
