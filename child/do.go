@@ -121,7 +121,7 @@ func (r *run) follow(ctx context.Context, k *call, req *Request) error {
 	switch {
 	case err == errEnough:
 		return nil
-	case err == errImpatient, over && req.items != nil && answersCancel(ctx, k.err):
+	case err == errImpatient, over && req.items != nil && answersCancel(ctx, k.err), over && k.dropped(req):
 		return r.interrupted(ctx, k)
 	case !over:
 		return err
@@ -135,6 +135,10 @@ func answersCancel(ctx context.Context, err error) bool {
 	_, remote := errors.AsType[*RemoteError](err)
 	return remote && ctx.Err() != nil
 }
+
+// dropped reports whether the answer has come when the caller counted as gone,
+// although it was only busy with a report.
+func (k *call) dropped(req *Request) bool { return k.err == nil && k.body == nil && req.items == nil }
 
 // finish gives the caller the answer.
 func (k *call) finish(req *Request) error {
