@@ -106,10 +106,10 @@ func TestRecordsOfTheWorker(t *testing.T) {
 	must(t, w.stop())
 	for _, want := range []record{
 		{slog.LevelDebug, "fine", map[string]any{"n": int64(1), "f": 2.5, "b": true, "d": time.Second, "when": time.Unix(7, 9).UTC(), "err": "no", "u": uint64(8)}, began},
-		{slog.LevelError, "sold out", map[string]any{"shop": "Ann's", "order.id": int64(3), "order.what.name": "tea", "order.what.kilo": int64(2), "key": "cat.png"}, began},
+		{slog.LevelError, "sold out", map[string]any{"shop": "Ann's", "order.id": int64(3), "order.what.name": "tea", "order.what.kilo": int64(2), "key": "cat.png", "trace": traceparent}, began},
 		{slog.LevelWarn, "nothing in the group", map[string]any{}, began},
 		{slog.LevelInfo, "from the log package", map[string]any{}, began},
-		{slog.LevelError + 3, "worse", map[string]any{"key": "cat.png"}, began},
+		{slog.LevelError + 3, "worse", map[string]any{"key": "cat.png", "trace": traceparent}, began},
 	} {
 		got := w.log.wait(t, want.message)
 		want.attrs["worker"], want.attrs["run"], want.attrs["pid"] = "w", uint64(1), got.attrs["pid"]
