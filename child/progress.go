@@ -36,6 +36,10 @@ func OnProgress(ctx context.Context, fn func(Progress)) context.Context {
 	return context.WithValue(with(ctx, wire.MetaProgress, "1"), progressContext{}, fn)
 }
 
+// WantsProgress reports whether calls of ctx show how far they have come ([OnProgress]):
+// code of the caller's then runs while they do.
+func WantsProgress(ctx context.Context) bool { return asksProgress(ctx, allMeta(ctx)) != nil }
+
 // asksProgress returns who wants to see how far the calls of ctx, which have this
 // meta, have come, or nil.
 func asksProgress(ctx context.Context, meta map[string]string) func(Progress) {

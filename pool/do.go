@@ -63,8 +63,8 @@ func (p *Pool) admit(ctx context.Context, e *errand, c *claim, again bool) (plac
 // send gives a call to the worker whose place it has got.
 func (p *Pool) send(ctx context.Context, e *errand, at place) (err error) {
 	e.add()
-	if p.warden != nil && e.req.Stream() {
-		e.recognised(ctx, p.warden) // now: its consumer runs meanwhile, and may change the input
+	if p.warden != nil && (e.req.Stream() || child.WantsProgress(ctx)) {
+		e.recognised(ctx, p.warden) // now: code of the caller's runs meanwhile; it may take long, or change the input
 	}
 	s := newSending(p, e, at)
 	attempt := *e.req

@@ -29,7 +29,8 @@ import (
 // Copies in the queue are refused.
 //
 // While no input is suspect nothing is done and nothing is paid for it. While some
-// are, the input of each call is encoded once more and hashed; that of a stream always.
+// are, the input of each call is encoded once more and hashed; that of a stream, or of a
+// call that shows its progress, always.
 type Quarantine struct {
 	// Deaths is how many workers an input may kill within Window, 1 to 1000. 0: there
 	// is no quarantine.

@@ -182,3 +182,33 @@ func TestSlowLoopKeepsNoDeadPlace(t *testing.T) {
 		})
 	}
 }
+
+// tellAndDie reports, and dies when the door is opened.
+var tellAndDie = child.Define("tell and die", func(ctx context.Context, door string) (int, error) {
+	child.Report(ctx, child.Progress{Done: 1})
+	if err := knock(door); err != nil {
+		return 0, err
+	}
+	os.Exit(7)
+	return 0, nil
+})
+
+// Nor does somebody who looks at its progress for long.
+func TestSlowLookKeepsNoDeadPlace(t *testing.T) {
+	p, _, _ := serve(t, pool.Config{Size: 1, Worker: silent, Quarantine: pool.Quarantine{Deaths: 3}})
+	d := newDoor(t, filepath.Join(t.TempDir(), "door"))
+	looked := false
+	ctx := child.OnProgress(t.Context(), func(child.Progress) {
+		looked = true
+		d.visitor(t)()
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		if v, err := double.Call(ctx, p, 2); v != 4 || err != nil {
+			t.Error(v, err)
+		}
+	})
+	_, err := tellAndDie.Call(ctx, p, d.path)
+	if _, crashed := errors.AsType[*child.CrashError](err); !crashed || !looked {
+		t.Error(looked, err)
+	}
+}
