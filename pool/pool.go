@@ -46,7 +46,8 @@ type Pool struct {
 var errStopped = errors.New("it was stopped")
 
 // New makes a pool that is not running yet: put it under a supervisor, or call
-// Serve. What is wrong with cfg, Serve and every call return.
+// Serve. What is wrong with cfg, Serve and every call return. A call before it is
+// served fails at once; docs/pools.md has a program that waits until it is ready.
 func New(cfg Config) *Pool {
 	p := &Pool{id: newID(), seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), book: newBook()}
 	p.condition = Stopped
