@@ -130,11 +130,11 @@ type Config struct {
 
 	// Memory bounds what the worker and all that it starts may use, in bytes: 0 is
 	// no bound, and less than 16 MiB is refused (32 MiB under the race detector),
-	// which a Go program needs for itself. It is kept by a control group where one can be had, and otherwise by
-	// RLIMIT_DATA (getrlimit(2)) and a watch over the resident memory of the worker
-	// alone, also while calls run: see Enforced. A worker that is over it dies,
-	// with the cause OutOfMemory. Its Go heap collects garbage earlier: GOMEMLIMIT
-	// is set to nine tenths of Memory, unless Env names it.
+	// which a Go program needs for itself. It is kept by a control group where one
+	// can be had, and otherwise by RLIMIT_DATA (getrlimit(2)) and a watch over the
+	// resident memory of the worker alone, also while calls run: see Enforced. A
+	// worker that is over it dies, with the cause OutOfMemory. Its Go heap collects
+	// garbage earlier: GOMEMLIMIT is set to nine tenths of Memory, unless Env names it.
 	Memory int64
 
 	// Tasks bounds how many processes and threads there may be of the worker and

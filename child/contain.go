@@ -41,6 +41,9 @@ func (c Contain) String() string {
 	return fmt.Sprintf("Contain(%d)", uint8(c))
 }
 
+// MarshalText is String.
+func (c Contain) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // Enforced is what really holds for a run, which may be less than its Config
 // would like to have.
 type Enforced struct {

@@ -37,6 +37,9 @@ func (l Limiter) String() string {
 	return fmt.Sprintf("Limiter(%d)", uint8(l))
 }
 
+// MarshalText is String.
+func (l Limiter) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
 // runtimeSettings are what a worker's Go runtime is told about its share of the
 // machine. Without them each of many workers would use all processors for its
 // garbage collection, and learn of its memory limit by dying of it.
