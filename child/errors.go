@@ -212,6 +212,7 @@ type InterruptedError struct {
 	Err     error // context.Canceled or context.DeadlineExceeded, or the context's cause
 	ended   error // the context's own error, when Err is a cause
 	waiting bool  // the worker had it, and had not begun with it yet
+	pool    bool  // Worker is not one worker, but whoever stands in front of several
 }
 
 func interrupted(ctx context.Context, worker, fn string, started bool) *InterruptedError {
@@ -225,7 +226,7 @@ func (e *InterruptedError) Error() string {
 	} else if e.Started {
 		state = "while it was running"
 	}
-	return fmt.Sprintf("call %s on worker %s was given up %s: %v", e.Func, e.Worker, state, e.Err)
+	return fmt.Sprintf("call %s on %s %s was given up %s: %v", e.Func, kind(e.pool), e.Worker, state, e.Err)
 }
 
 // Unwrap gives the context's cause and its error, so that both errors.Is(err,
@@ -239,8 +240,16 @@ func (e *InterruptedError) Unwrap() []error {
 
 // LogValue carries every fact.
 func (e *InterruptedError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("error", e.Error()), slog.String("worker", e.Worker),
+	return slog.GroupValue(slog.String("error", e.Error()), slog.String(kind(e.pool), e.Worker),
 		slog.String("func", e.Func), slog.Bool("started", e.Started))
+}
+
+// kind is what a name in an error is that of.
+func kind(pool bool) string {
+	if pool {
+		return "pool"
+	}
+	return "worker"
 }
 
 // Is matches ErrNotStarted when the call had surely not been started.
@@ -250,6 +259,7 @@ func (e *InterruptedError) Is(target error) bool { return target == ErrNotStarte
 // none came up in time, or its supervisor has given up. It matches ErrNotStarted.
 type UnavailableError struct {
 	Worker   string
+	Pool     bool          // Worker is the name of a pool, and it has no worker for the call
 	Reason   string        // in words
 	Since    time.Time     // since when there has been none; zero when there never was
 	Waited   time.Duration // how long this call waited
@@ -258,7 +268,7 @@ type UnavailableError struct {
 
 func (e *UnavailableError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "worker %s is not available: %s", e.Worker, e.Reason)
+	fmt.Fprintf(&b, "%s %s is not available: %s", kind(e.Pool), e.Worker, e.Reason)
 	if e.Waited > 0 {
 		fmt.Fprintf(&b, " (waited %v)", e.Waited.Round(time.Millisecond))
 	}
@@ -273,7 +283,7 @@ func (e *UnavailableError) Is(target error) bool { return target == ErrNotStarte
 
 // LogValue carries every fact that there is, each once.
 func (e *UnavailableError) LogValue() slog.Value {
-	a := attrs{slog.String("error", "is not available: "+e.Reason), slog.String("worker", e.Worker)}
+	a := attrs{slog.String("error", "is not available: "+e.Reason), slog.String(kind(e.Pool), e.Worker)}
 	if !e.Since.IsZero() {
 		a = append(a, slog.Time("since", e.Since))
 	}

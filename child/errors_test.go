@@ -83,6 +83,7 @@ func TestTextOfErrors(t *testing.T) {
 		{&child.StartError{Worker: "w", Step: "open", Err: errors.New("no"), Stderr: "a\nb\n"}, "worker w did not start (open): no; its last words: b"},
 		{&child.InterruptedError{Worker: "w", Func: "f", Started: true, Err: context.Canceled}, "call f on worker w was given up while it was running: context canceled"},
 		{&child.InterruptedError{Worker: "w", Func: "f", Err: context.Canceled}, "call f on worker w was given up before it was started: context canceled"},
+		{&child.UnavailableError{Worker: "p", Pool: true, Reason: "r"}, "pool p is not available: r"},
 		{&child.UnavailableError{Worker: "w", Reason: "r", LastExit: crash}, "worker w is not available: r; last: " + crash.Error()},
 	} {
 		if got := test.err.Error(); got != test.want {

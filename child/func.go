@@ -192,7 +192,9 @@ func (r *Request) DecodeOutput(body []byte) error {
 }
 
 // Interrupted is the error of a call whose context has ended before it was
-// given to any worker. name is whose: the worker's, or the pool's.
-func (r *Request) Interrupted(ctx context.Context, name string) *InterruptedError {
-	return interrupted(ctx, name, r.fn.name, false)
+// given to any worker. pool is the name of whoever has not: a pool.
+func (r *Request) Interrupted(ctx context.Context, pool string) *InterruptedError {
+	err := interrupted(ctx, pool, r.fn.name, false)
+	err.pool = true
+	return err
 }

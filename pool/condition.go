@@ -144,12 +144,12 @@ func deathText(err error) string {
 	return fmt.Sprint(err)
 }
 
-// brief is a duration with two digits.
+// brief is a duration with two digits; what is under a microsecond is none.
 func brief(d time.Duration) time.Duration {
-	for unit := 100 * time.Second; unit > time.Nanosecond; unit /= 10 {
+	for unit := 100 * time.Second; unit >= 100*time.Nanosecond; unit /= 10 {
 		if d >= 10*unit {
 			return d.Round(unit)
 		}
 	}
-	return d
+	return 0
 }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -100,7 +99,8 @@ type Config struct {
 	// Quarantine says when an input is refused because it kills workers. Zero: never.
 	Quarantine Quarantine
 
-	// Worker describes each of the workers. Their names are its Name with a number.
+	// Worker describes each of the workers. Their names are its Name with a number, or
+	// the pool's if it has none.
 	// Wait is how long calls wait while not one worker is up; Ahead is not used, see
 	// the pool's own.
 	Worker child.Config
@@ -128,9 +128,7 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Worker.Name == "" {
-		c.Worker.Name = "worker"
-	}
+	c.Worker.Name = or(c.Worker.Name, or(c.Name, "worker"))
 	c.Name = or(c.Name, c.Worker.Name)
 	c.Size = or(c.Size, runtime.GOMAXPROCS(0))
 	c.MinReady = or(c.MinReady, 1)
@@ -181,7 +179,7 @@ func (c Config) check() error {
 	fault(!c.Intensity.Valid(), "Intensity %+v has a negative number", c.Intensity)
 	fault(!c.Backoff.Valid(), "Backoff %+v has a negative number, or Max below Initial", c.Backoff)
 	if faults != nil {
-		return &configError{c.Name, errors.Join(faults...)}
+		return &configError{c.Name, faults}
 	}
 	return nil
 }
@@ -239,10 +237,20 @@ func (c Config) tick() time.Duration {
 
 // configError says what is wrong with a Config, so that no call can begin.
 type configError struct {
-	name string
-	err  error
+	name   string
+	faults []error
 }
 
-func (e *configError) Error() string        { return fmt.Sprintf("pool: Config of %q: %v", e.name, e.err) }
-func (e *configError) Unwrap() error        { return e.err }
+func (e *configError) Error() string {
+	text := fmt.Sprintf("pool: Config of %q: ", e.name)
+	for i, fault := range e.faults {
+		if i > 0 {
+			text += "; "
+		}
+		text += fault.Error()
+	}
+	return text
+}
+
+func (e *configError) Unwrap() []error      { return e.faults }
 func (e *configError) Is(target error) bool { return target == child.ErrNotStarted }

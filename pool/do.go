@@ -284,7 +284,7 @@ func (p *Pool) refuse(waited time.Duration) error {
 }
 
 func (p *Pool) unavailable(why string, waited time.Duration) error {
-	return &child.UnavailableError{Worker: p.cfg.Name, Reason: why, Since: p.down, Waited: waited, LastExit: p.lastExit}
+	return &child.UnavailableError{Worker: p.cfg.Name, Pool: true, Reason: why, Since: p.down, Waited: waited, LastExit: p.lastExit}
 }
 
 // queueLimit is how many calls may wait; p.mu is held.

@@ -19,8 +19,8 @@ type OverloadedError struct {
 }
 
 func (e *OverloadedError) Error() string {
-	return fmt.Sprintf("pool %s is overloaded: %d calls running, %d queued, the oldest for %v, %d workers not up; try later or allow more workers or a longer queue",
-		e.Pool, e.Busy, e.Queued, e.Oldest.Round(time.Millisecond), e.Starting)
+	return fmt.Sprintf("pool %s is overloaded: %d calls running, %d queued%s%s; try later or allow more workers or a longer queue",
+		e.Pool, e.Busy, e.Queued, oldest(e.Oldest), notUp(e.Starting))
 }
 
 // Is matches child.ErrNotStarted.
@@ -46,8 +46,24 @@ type QueueTimeoutError struct {
 }
 
 func (e *QueueTimeoutError) Error() string {
-	return fmt.Sprintf("a call waited %v in the queue of pool %s, the limit is %v: %d calls running, %d queued, %d workers not up; try later or allow more workers or a longer time",
-		e.Waited.Round(time.Millisecond), e.Pool, e.Limit, e.Busy, e.Queued, e.Starting)
+	return fmt.Sprintf("a call waited %v in the queue of pool %s, the limit is %v: %d calls running, %d queued%s; try later or allow more workers or a longer time",
+		e.Waited.Round(time.Millisecond), e.Pool, e.Limit, e.Busy, e.Queued, notUp(e.Starting))
+}
+
+// oldest says how long the first in the queue has been waiting, if there is one.
+func oldest(waits time.Duration) string {
+	if waits == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", the oldest for %v", brief(waits))
+}
+
+// notUp says that workers are not up, if some are not.
+func notUp(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d workers not up", n)
 }
 
 // Is matches child.ErrNotStarted.

@@ -256,7 +256,7 @@ func (e EventRecycled) String() string {
 func (e EventResized) String() string { return e.line("resized from %d to %d workers", e.From, e.To) }
 
 func (e EventQuarantined) String() string {
-	return e.line("input %s of %v is in quarantine, after %d deaths", e.ID, e.Call, e.Deaths)
+	return e.line("input %s of %v is in quarantine until %s, after %d deaths", e.ID, e.Call, e.Until.Format(time.RFC3339), e.Deaths)
 }
 
 func (e EventReleased) String() string {

@@ -45,6 +45,11 @@ func TestLogEvents(t *testing.T) {
 		},
 		{EventResized{head, 4, 8}, `DEBUG msg="pool resized" pool=p from=4 to=8`, "resized from 4 to 8 workers"},
 		{
+			EventQuarantined{head, "17", call, 3, head.Time.Add(time.Hour), crash},
+			`WARN msg="input is in quarantine" pool=p id=17 call.func=decode call.key=cat.png deaths=3 until=2026-01-02T04:04:05.000Z last="worker w-3 (pid 4711, run 2) crashed with a segmentation fault"`,
+			"input 17 of decode [cat.png] is in quarantine until 2026-01-02T04:04:05Z, after 3 deaths",
+		},
+		{
 			EventReleased{head, "17", call, 3, "its time was up"},
 			`INFO msg="input is let in again" pool=p id=17 call.func=decode call.key=cat.png refused=3 why="its time was up"`,
 			"input 17 of decode [cat.png] is let in again: its time was up",

@@ -293,9 +293,9 @@ func TestIdleDeathsAreInvisible(t *testing.T) {
 }
 
 func TestUnserved(t *testing.T) {
-	p := pool.New(pool.Config{Size: 1})
+	p := pool.New(pool.Config{Name: "p", Size: 1})
 	_, err := double.Call(t.Context(), p, 1)
-	if u, ok := errors.AsType[*child.UnavailableError](err); !ok || !strings.Contains(u.Error(), "nobody serves it") {
+	if u, ok := errors.AsType[*child.UnavailableError](err); !ok || !strings.Contains(u.Error(), "pool p is not available: nobody serves it") {
 		t.Error(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -309,6 +309,9 @@ func TestUnserved(t *testing.T) {
 	_, err = double.Call(t.Context(), p, 1)
 	if u, ok := errors.AsType[*child.UnavailableError](err); !ok || !strings.Contains(u.Error(), "it was stopped") {
 		t.Error(err)
+	}
+	if s := p.Stats(); !downAndNeverUp.MatchString(s.String()) {
+		t.Errorf("%v", s)
 	}
 }
 
@@ -400,6 +403,9 @@ func TestBadConfig(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not say %s", err, part)
 		}
+	}
+	if err != nil && strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %v", err)
 	}
 	if _, again := double.Call(t.Context(), p, 1); again == nil || again.Error() != err.Error() {
 		t.Errorf("a call says %v", again)

@@ -174,7 +174,7 @@ func TestValuesTravel(t *testing.T) {
 		t.Errorf("%v", meta)
 	}
 	until(t, "the record of the function names them", func() bool {
-		return strings.Contains(log.String(), `msg="calls back" worker=worker-1`) && strings.Contains(log.String(), "key=17 trace="+parent)
+		return strings.Contains(log.String(), `msg="calls back" worker=a-1`) && strings.Contains(log.String(), "key=17 trace="+parent)
 	})
 }
 

@@ -62,7 +62,7 @@ type Counters struct {
 }
 
 // Latency is how long something took, in the last one to two minutes. The quantiles
-// are off by a sixteenth at most, Max is exact.
+// are off by a sixteenth at most, or by 64 ns; Max is exact.
 type Latency struct {
 	Count              uint64
 	P50, P95, P99, Max time.Duration
@@ -83,9 +83,10 @@ const (
 	WorkerBusy    // it has at least one call
 	WorkerSpare   // it waits for a seat, and gets no calls
 	WorkerLeaving // it gets no more calls, and ends
+	WorkerDown    // nobody serves the pool
 )
 
-var stateNames = [...]string{"starting", "restarting", "idle", "busy", "spare", "leaving"}
+var stateNames = [...]string{"starting", "restarting", "idle", "busy", "spare", "leaving", "down"}
 
 // String is one word.
 func (s WorkerState) String() string {
@@ -209,6 +210,9 @@ func (w *WorkerStats) note(p *Pool, s *slot, now time.Time) times {
 	w.State, w.Due, w.Calls, w.Load, w.Crashes, w.LastExit = s.state(), s.reason(), s.given, s.load, page.crashes, page.last
 	if s.stage >= leaving {
 		w.Due = s.parting
+	}
+	if !p.serving {
+		w.State = WorkerDown
 	}
 	if s.seat != nil {
 		w.Seat = int(s.seat.n)

@@ -85,7 +85,7 @@ func checkText(t *testing.T, s pool.Stats) {
 	for _, want := range []string{
 		`(?m)^pool p: rejecting: (the queue is full|calls wait longer than 50ms) \(1 `, `2 of 2 up, 1 spare, 0 leaving`, `deaths   1 exit\n`,
 		`recycled 3 replaced\n`, `27 ended, 22 answered, 2 refused by the function, 1 crashed, 1 overloaded, 1 queue timeouts\n`,
-		`(?m)^  WORKER +PID +RUN +STATE`, `(?m)^  worker-\d +\d+ +\d+ +(idle|spare) `,
+		`(?m)^  WORKER +PID +RUN +STATE`, `(?m)^  p-\d +\d+ +\d+ +(idle|spare) `,
 	} {
 		if !regexp.MustCompile(want).MatchString(text) {
 			t.Errorf("no %s in\n%s", want, text)
@@ -100,9 +100,11 @@ func checkText(t *testing.T, s pool.Stats) {
 			RunTime     struct{ P99 time.Duration }
 			PID         int
 			LastExit    *struct{ Error string }
+			Enforced    struct{ Kill, Memory string }
 		}
 	}
-	if err := errors.Join(err, json.Unmarshal(blob, &back)); err != nil || back.Condition != "rejecting" || back.Deaths["exit"] != 1 || len(back.Workers) != 3 || back.Workers[0].PID == 0 {
+	if err := errors.Join(err, json.Unmarshal(blob, &back)); err != nil || back.Condition != "rejecting" || back.Deaths["exit"] != 1 || len(back.Workers) != 3 || back.Workers[0].PID == 0 ||
+		back.Workers[0].Enforced.Kill != s.Workers[0].Enforced.Kill.String() || back.Workers[0].Enforced.Memory != "no limit" {
 		t.Errorf("%v %s", err, blob)
 	}
 	var log bytes.Buffer
@@ -117,10 +119,14 @@ func TestStatsOfABadPool(t *testing.T) {
 	if s.Condition != pool.Stopped || !strings.Contains(s.String(), "stopped: pool: Config of") {
 		t.Errorf("%v", s)
 	}
-	if s := pool.New(pool.Config{Name: "p"}).Stats(); s.String() == "" || s.Condition != pool.Stopped {
+	if s := pool.New(pool.Config{Name: "p"}).Stats(); s.Condition != pool.Stopped || !downAndNeverUp.MatchString(s.String()) {
 		t.Errorf("%v", s)
 	}
 }
+
+// downAndNeverUp is the row of a worker that nobody serves: it has been so for no time
+// that could be told.
+var downAndNeverUp = regexp.MustCompile(`(?m)^  p-1 +0 +\d+ +down +0 +- +0 `)
 
 // The states of a worker, one after the other.
 func TestWorkerStates(t *testing.T) {

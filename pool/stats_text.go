@@ -46,7 +46,7 @@ func (s Stats) table(b *strings.Builder) {
 	line("  WORKER\tPID\tRUN\tSTATE\tSEAT\tFOR\tCALLS\tCRASHES\tRSS\tP50\tP99\tMAX\tDUE\n")
 	for _, w := range s.Workers {
 		line("  %s\t%d\t%d\t%v\t%d\t%v\t%d\t%d\t%s\t%v\t%v\t%v\t%v\n", w.Name, w.PID, w.Run, w.State, w.Seat,
-			s.Time.Sub(w.Since).Round(time.Second), w.Calls, w.Crashes, size(w.RSS),
+			since(w.Since, s.Time), w.Calls, w.Crashes, size(w.RSS),
 			brief(w.RunTime.P50), brief(w.RunTime.P99), brief(w.RunTime.Max), w.Due)
 	}
 	_ = t.Flush()
@@ -113,6 +113,14 @@ func counted[K interface {
 		parts = append(parts, fmt.Sprintf("%d %v", m[k], k))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// since is how long ago something was, as one reads it.
+func since(then, now time.Time) string {
+	if then.IsZero() {
+		return "-"
+	}
+	return now.Sub(then).Round(time.Second).String()
 }
 
 // size is a number of bytes, as one reads it.
