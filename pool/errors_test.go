@@ -45,7 +45,7 @@ var quiet = child.Define("quiet", func(context.Context, int) (int, error) { retu
 
 func TestBrief(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0s", 64: "0s", 999: "0s", 1000: "1µs", 1099: "1.1µs", 8_912_896: "8.9ms", 1_234_567_890: "1.2s", 99*time.Minute + 7*time.Second: "1h39m0s",
+		0: "0s", 64: "0s", 999: "0s", 1000: "1µs", 1099: "1.1µs", 8_912_896: "8.9ms", 1_234_567_890: "1.2s", 99 * time.Second: "1m39s",
 	} {
 		if got := brief(d).String(); got != want {
 			t.Errorf("%d: %s, not %s", int64(d), got, want)
