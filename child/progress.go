@@ -8,7 +8,8 @@ import (
 	"github.com/verdigris-go/verdigris/wire"
 )
 
-// Progress says how far a call has come.
+// Progress says how far a call has come, in the words of the function: a worker may
+// tell anything, also a Done that is negative or above Total.
 type Progress struct {
 	Done, Total int64  // in units of the function's choice; a Total of 0: not known
 	Note        string // for people; of more than 1 KiB the end is cut off, with a remark
