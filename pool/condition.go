@@ -101,9 +101,7 @@ func judge(f facts, was Condition) (is Condition, because string, again time.Dur
 		return Flapping, fmt.Sprintf("%d deaths in %v, last %s", f.deaths, flapWindow, deathText(f.lastDeath)), time.Second
 	case !f.begun:
 		return Starting, f.workers(), 0
-	case f.short >= shortAfter:
-		return Degraded, f.workers(), 0
-	case f.short > 0 && was == Degraded:
+	case f.short >= shortAfter, f.short > 0 && was == Degraded:
 		return Degraded, f.workers(), 0
 	case f.short > 0:
 		return Ready, f.workers(), shortAfter - f.short

@@ -11,22 +11,15 @@ import (
 // the garbage collector. It says what only a call of ours can, so there is no
 // baseline.
 func allocations(e effort) (lines []line, err error) {
-	var ends []func() error
-	defer func() { err = errors.Join(err, endAll(ends)) }()
-	proc, err := oneChild(quiet())
+	us, err := newPair()
 	if err != nil {
 		return nil, err
 	}
-	ends = append(ends, proc.close)
-	pool, err := onePool(1, 0)
-	if err != nil {
-		return nil, err
-	}
-	ends = append(ends, pool.close)
+	defer func() { err = errors.Join(err, us.close()) }()
 	for _, by := range []struct {
 		name string
 		*lane
-	}{{"child", proc}, {"pool", pool}} {
+	}{{"child", us.proc}, {"pool", us.pool}} {
 		for _, what := range []struct {
 			name   string
 			call   call

@@ -15,10 +15,10 @@ const small = 16
 
 // field of those who pass small messages to and fro, one caller each.
 type contenders struct {
-	raw        *rawPipe
-	goPipe     *goPipe
-	proc, pool *lane
-	ends       []func() error
+	raw    *rawPipe
+	goPipe *goPipe
+	pair
+	ends []func() error
 }
 
 func newContenders(size int) (c *contenders, err error) {
@@ -36,14 +36,10 @@ func newContenders(size int) (c *contenders, err error) {
 		return c, err
 	}
 	c.ends = append(c.ends, c.goPipe.close)
-	if c.proc, err = oneChild(quiet()); err != nil {
+	if c.pair, err = newPair(); err != nil {
 		return c, err
 	}
-	c.ends = append(c.ends, c.proc.close)
-	if c.pool, err = onePool(1, 0); err != nil {
-		return c, err
-	}
-	c.ends = append(c.ends, c.pool.close)
+	c.ends = append(c.ends, c.pair.close)
 	return c, nil
 }
 

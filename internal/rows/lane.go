@@ -76,6 +76,22 @@ func onePool(size, ahead int) (*lane, error) {
 	return l, err
 }
 
+// pair are the two ways to a worker that most rows compare: a child, and a pool of
+// one.
+type pair struct{ proc, pool *lane }
+
+func newPair() (p pair, err error) {
+	if p.proc, err = oneChild(quiet()); err != nil {
+		return pair{}, err
+	}
+	if p.pool, err = onePool(1, 0); err != nil {
+		return pair{}, errors.Join(err, p.proc.close())
+	}
+	return p, nil
+}
+
+func (p pair) close() error { return errors.Join(p.pool.close(), p.proc.close()) }
+
 // sparePool is a pool of one worker that has a spare.
 func sparePool() (*lane, *pool.Pool, error) {
 	l, p, err := poolLane(pool.Config{Size: 1, Spares: 1, Worker: quiet()})

@@ -32,16 +32,11 @@ func payloads(e effort) (lines []line, err error) {
 func payload(e effort, size int, name string, limit float64, copying bool) (lines []line, err error) {
 	var ends []func() error
 	defer func() { err = errors.Join(err, endAll(ends)) }()
-	proc, err := oneChild(quiet())
+	us, err := newPair()
 	if err != nil {
 		return nil, err
 	}
-	ends = append(ends, proc.close)
-	pool, err := onePool(1, 0)
-	if err != nil {
-		return nil, err
-	}
-	ends = append(ends, pool.close)
+	ends = append(ends, us.close)
 	var base side
 	if copying {
 		c := newCopies(size)
@@ -56,8 +51,8 @@ func payload(e effort, size int, name string, limit float64, copying bool) (line
 	}
 	c := echoes(size)
 	scores, err := contest(e.rounds,
-		side{"child", func() (sample, error) { return proc.calls(e.turn, c) }},
-		side{"pool", func() (sample, error) { return pool.calls(e.turn, c) }},
+		side{"child", func() (sample, error) { return us.proc.calls(e.turn, c) }},
+		side{"pool", func() (sample, error) { return us.pool.calls(e.turn, c) }},
 		base)
 	if err != nil {
 		return nil, err

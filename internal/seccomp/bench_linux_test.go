@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// round makes n system calls on a thread of its own, each time it is asked.
-func round(b *testing.B, f *Filter, number uintptr) func() time.Duration {
-	const n = 1000
+// onThread does something on a thread of its own, which is under f unless that is nil,
+// each time it is asked, and returns how long it took.
+func onThread(b *testing.B, f *Filter, do func()) func() time.Duration {
 	ask, took, ready := make(chan struct{}), make(chan time.Duration), make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -22,10 +22,8 @@ func round(b *testing.B, f *Filter, number uintptr) func() time.Duration {
 		ready <- err
 		for range ask {
 			start := time.Now()
-			for range n {
-				unix.RawSyscall(number, 0, 0, 0)
-			}
-			took <- time.Since(start) / n
+			do()
+			took <- time.Since(start)
 		}
 	}()
 	if err := <-ready; err != nil {
@@ -36,6 +34,17 @@ func round(b *testing.B, f *Filter, number uintptr) func() time.Duration {
 		ask <- struct{}{}
 		return <-took
 	}
+}
+
+// round makes system calls, and returns how long one took.
+func round(b *testing.B, f *Filter, number uintptr) func() time.Duration {
+	const n = 1000
+	turn := onThread(b, f, func() {
+		for range n {
+			unix.RawSyscall(number, 0, 0, 0)
+		}
+	})
+	return func() time.Duration { return turn() / n }
 }
 
 // A system call under the list against the same without, in turns. What is
@@ -90,31 +99,13 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
+// starter starts this program in a role and waits for its end.
 func starter(b *testing.B, f *Filter, role string) func() time.Duration {
-	ask, took, ready := make(chan struct{}), make(chan time.Duration), make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		var err error
-		if f != nil {
-			_, err = load(*f, ThisThread)
+	return onThread(b, f, func() {
+		if err := command(bg, "/proc/self/exe", role).Run(); err != nil {
+			b.Error(err)
 		}
-		ready <- err
-		for range ask {
-			start := time.Now()
-			if err := command(bg, "/proc/self/exe", role).Run(); err != nil {
-				b.Error(err)
-			}
-			took <- time.Since(start)
-		}
-	}()
-	if err := <-ready; err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { close(ask) })
-	return func() time.Duration {
-		ask <- struct{}{}
-		return <-took
-	}
+	})
 }
 
 func playConfined([]string) error {
