@@ -5,7 +5,7 @@ GO        ?= go
 TOOL      := $(GO) tool -modfile=tools/go.mod
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 
-# What to run, for bench and fuzz: make bench PKG=./wire BENCH=Encode
+# What to run, for gobench and fuzz: make gobench PKG=./wire BENCH=Encode
 PKG      ?= ./...
 BENCH    ?= .
 COUNT    ?= 6
@@ -32,11 +32,12 @@ test: ## vet everything and run all tests under the race detector
 		echo "make test: no working C compiler ($$($(GO) env CC)): testing without cgo and without the race detector."; \
 		echo "make test: install gcc and the C library's headers (Debian: apt install gcc libc6-dev) for the full run."; \
 	fi; \
-	set -ex; $(GO) vet ./...; $(GO) test $$race ./...
+	set -ex; $(GO) vet ./...; $(GO) test $$race ./...; $(GO) -C bench vet ./...; $(GO) -C bench test $$race ./...
 
 .PHONY: lint
 lint: ## run the linters of .golangci.yml (builds them on first use, about two minutes)
 	$(TOOL) golangci-lint run
+	cd bench && $(GO) tool -modfile=../tools/go.mod golangci-lint run
 
 .PHONY: fmt
 fmt: ## format all Go files with gofumpt
@@ -47,14 +48,14 @@ cross: ## build and vet for the other platforms, without cgo
 	@for p in $(PLATFORMS); do \
 		GOOS=$${p%/*}; GOARCH=$${p#*/}; CGO_ENABLED=0; export GOOS GOARCH CGO_ENABLED; \
 		echo "build and vet $$p"; \
-		$(GO) build ./... && $(GO) vet ./... || exit 1; \
+		$(GO) build ./... && $(GO) vet ./... && $(GO) -C bench build ./... && $(GO) -C bench vet ./... || exit 1; \
 	done
 
-.PHONY: bench
-bench: ## run benchmarks into out/bench.txt; with OLD=file compare (PKG, BENCH, COUNT)
+.PHONY: gobench
+gobench: ## run Go benchmarks into out/gobench.txt; with OLD=file compare (PKG, BENCH, COUNT)
 	@mkdir -p out
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >out/bench.txt || { cat out/bench.txt; exit 1; }
-	$(TOOL) benchstat $(OLD) out/bench.txt
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) >out/gobench.txt || { cat out/gobench.txt; exit 1; }
+	$(TOOL) benchstat $(OLD) out/gobench.txt
 
 .PHONY: fuzz
 fuzz: ## run all fuzz targets, FUZZTIME (5m) for all of them together (PKG)
@@ -106,10 +107,12 @@ soak: ## inject faults under load and check every call (SEED, FAULTS, CALLS, WOR
 ROW    ?=
 ROUNDS ?= 5
 
-.PHONY: rows
-rows: ## measure the speed of everything against the machine's own (ROW=A1,B ROUNDS)
-	$(GO) run ./internal/rows -row '$(ROW)' -rounds $(ROUNDS)
+.PHONY: bench
+bench: ## measure the speed of everything against the machine's own (ROW=A1,B ROUNDS JSON=1)
+	@mkdir -p out
+	@$(GO) -C bench build -o ../out/bench . && out/bench -row '$(ROW)' -rounds $(ROUNDS) $(if $(JSON),-json)
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities (needs the network)
 	$(TOOL) govulncheck ./...
+	cd bench && $(GO) tool -modfile=../tools/go.mod govulncheck ./...

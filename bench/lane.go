@@ -47,7 +47,7 @@ func serveLane(s service, pids func() []int) (*lane, error) {
 
 // quiet is a worker's configuration: the default, without a word on the terminal.
 func quiet() child.Config {
-	return child.Config{Name: "rows", Logger: slog.New(slog.DiscardHandler), StartTimeout: patience}
+	return child.Config{Name: "bench", Logger: slog.New(slog.DiscardHandler), StartTimeout: patience}
 }
 
 func oneChild(cfg child.Config) (*lane, error) {

@@ -8,6 +8,6 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "rows: worker processes need Linux")
+	fmt.Fprintln(os.Stderr, "bench: worker processes need Linux")
 	os.Exit(2)
 }

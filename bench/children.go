@@ -75,7 +75,7 @@ type sutureHouse struct {
 	end    chan struct{}
 }
 
-func newSutureHouse() house { return &sutureHouse{Supervisor: suture.New("rows", sutureSpec())} }
+func newSutureHouse() house { return &sutureHouse{Supervisor: suture.New("bench", sutureSpec())} }
 
 func sutureSpec() suture.Spec {
 	return suture.Spec{EventHook: func(suture.Event) {}, FailureThreshold: 1e18, Timeout: patience}

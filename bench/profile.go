@@ -83,7 +83,7 @@ func (s scene) profile(base string, d time.Duration) (err error) {
 		return err
 	}
 	p := got.point()
-	fmt.Fprintf(os.Stderr, "rows: %s: %s, %s of processor time a call\n", base, perSecond.write(p.rate), nanoseconds.write(p.cpu))
+	fmt.Fprintf(os.Stderr, "bench: %s: %s, %s of processor time a call\n", base, perSecond.write(p.rate), nanoseconds.write(p.cpu))
 	_, err = record.Call(context.Background(), l, "")
 	return err
 }

@@ -13,7 +13,7 @@ import (
 // A role is what this program does when it is started again as something that is
 // not a worker of the library: the other end of a baseline, or a burner. All
 // roles end when their standard input does.
-const roleVariable = "VERDIGRIS_ROWS_ROLE"
+const roleVariable = "VERDIGRIS_BENCH_ROLE"
 
 var roles = map[string]func(args []string){
 	"pipe":   rawPartner,

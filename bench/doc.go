@@ -1,10 +1,10 @@
-// Command rows measures how fast verdigris is, row by row, each against what the
+// Command bench measures how fast verdigris is, row by row, each against what the
 // machine itself needs for the same work, and prints a table:
 //
-//	go run ./internal/rows                        all rows, some minutes
-//	go run ./internal/rows -row A1,B -rounds 7    some of them
-//	go run ./internal/rows -json                  for programs
-//	go run ./internal/rows -profile DIR -row B    processor profiles of both ends instead
+//	go run .                        all rows, some minutes
+//	go run . -row A1,B -rounds 7    some of them
+//	go run . -json                  for programs
+//	go run . -profile DIR -row B    processor profiles of both ends instead
 //
 // A microsecond of today is not one of tomorrow, least of all on a machine that
 // others use too. So nothing is judged by itself: in each round every side has

@@ -32,7 +32,7 @@ func main() {
 		err = run(e, chosen, *asJSON)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "rows:", err)
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
@@ -40,7 +40,7 @@ func main() {
 func run(e effort, chosen []row, asJSON bool) error {
 	r := report{Machine: look(e)}
 	for _, row := range chosen {
-		fmt.Fprintln(os.Stderr, "rows:", row.id, row.what)
+		fmt.Fprintln(os.Stderr, "bench:", row.id, row.what)
 		lines, err := measure(row, e)
 		if err != nil {
 			return fmt.Errorf("row %s: %w", row.id, err)

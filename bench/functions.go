@@ -26,12 +26,12 @@ var smallStruct = order{123456, "customer-0042", 640, 480, 1.3333, true}
 
 // What runs in the workers.
 var (
-	echo   = child.Define("rows.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
-	mirror = child.Define("rows.mirror", func(_ context.Context, o order) (order, error) { return o, nil })
-	who    = child.Define("rows.who", func(context.Context, bool) (int, error) { return os.Getpid(), nil })
-	fill   = child.Define("rows.fill", func(_ context.Context, mib int) (bool, error) { return ccrash.Leak(mib << 20), nil })
-	die    = child.Define("rows.die", func(_ context.Context, d death) (bool, error) { d.happen(); return false, nil })
-	record = child.Define("rows.record", func(_ context.Context, file string) (bool, error) { return true, recordTo(file) })
+	echo   = child.Define("bench.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+	mirror = child.Define("bench.mirror", func(_ context.Context, o order) (order, error) { return o, nil })
+	who    = child.Define("bench.who", func(context.Context, bool) (int, error) { return os.Getpid(), nil })
+	fill   = child.Define("bench.fill", func(_ context.Context, mib int) (bool, error) { return ccrash.Leak(mib << 20), nil })
+	die    = child.Define("bench.die", func(_ context.Context, d death) (bool, error) { d.happen(); return false, nil })
+	record = child.Define("bench.record", func(_ context.Context, file string) (bool, error) { return true, recordTo(file) })
 )
 
 // death is how and when a worker is to die: at an appointed time of the clock
