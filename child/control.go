@@ -14,7 +14,6 @@ import (
 // records, cancels, shutdown. Its reader never waits for anybody but the
 // worker, so that log floods cannot hold up an answer.
 type control struct {
-	file *os.File
 	in   *inlet
 	out  *outbox
 	logs *logs
@@ -32,16 +31,20 @@ type control struct {
 }
 
 func newControl(file *os.File, patience time.Duration, l *logs, ended func(error)) (*control, error) {
-	c := &control{
-		file: file, in: newInlet(file, wire.ControlLimit, patience), logs: l, ended: ended,
-		hello: make(chan wire.Hello, 1), ready: make(chan error, 1),
-		gone: make(chan struct{}), steps: map[wire.Kind]bool{},
-	}
-	var err error
-	c.out, err = newOutbox(file, nil) // a worker that cannot be told dies or gets killed anyway
+	out, err := newFileSink(file)
 	if err != nil {
 		return nil, err
 	}
+	in, err := newFileSource(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &control{
+		in: newInlet(in, wire.ControlLimit, patience), logs: l, ended: ended,
+		hello: make(chan wire.Hello, 1), ready: make(chan error, 1),
+		gone: make(chan struct{}), steps: map[wire.Kind]bool{},
+	}
+	c.out = newOutbox(out, nil) // a worker that cannot be told dies or gets killed anyway
 	go c.read()
 	return c, nil
 }

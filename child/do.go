@@ -114,7 +114,7 @@ func (r *run) follow(ctx context.Context, k *call, req *Request) error {
 			leave()
 		}
 	}()
-	err := k.feed.follow(ctx, req, source{k.done, r.transport.Wait, func(bytes int64) {
+	err := k.feed.follow(ctx, req, inflow{k.done, r.transport.Wait, func(bytes int64) {
 		_ = r.control.send(wire.KindCredit, k.id, wire.Credit{Bytes: bytes}) // if it fails the worker is dying
 	}})
 	over = err == nil

@@ -54,15 +54,15 @@ func (c Config) WithPatience(d time.Duration) Config {
 func CloseAnswers(p *Process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.current.transport.(*pipes).in.file.Close()
+	p.current.transport.(*framed).in.from.Close()
 }
 
 // transports are all ways in which calls can travel.
 var transports = []struct {
 	name string
-	open newTransport
+	open carrier
 }{
-	{"pipes", newPipes},
+	{"pipes", overPipes},
 }
 
 // EachTransport runs a test for each way in which calls can travel: all workers
@@ -70,9 +70,9 @@ var transports = []struct {
 func EachTransport(t *testing.T, test func(t *testing.T)) {
 	for _, way := range transports {
 		t.Run(way.name, func(t *testing.T) {
-			before := standard.transport
-			standard.transport = way.open
-			t.Cleanup(func() { standard.transport = before })
+			before := standard.carrier
+			standard.carrier = way.open
+			t.Cleanup(func() { standard.carrier = before })
 			test(t)
 		})
 	}

@@ -117,8 +117,8 @@ var (
 	errImpatient = errors.New("the context has ended")
 )
 
-// source is where a feed is filled from.
-type source struct {
+// inflow is where a feed is filled from.
+type inflow struct {
 	done   <-chan struct{}                          // closed when the call is settled
 	wait   func(done, cancel, more <-chan struct{}) // until one of them
 	credit func(bytes int64)                        // tells that a part of the window is free again
@@ -126,7 +126,7 @@ type source struct {
 
 // follow hands over what comes, on the caller's goroutine, until the call is
 // settled and all is handed over: then it returns nil.
-func (f *feed) follow(ctx context.Context, req *Request, from source) error {
+func (f *feed) follow(ctx context.Context, req *Request, from inflow) error {
 	for {
 		over := isClosed(from.done) // all that comes before the end is there then
 		batch, lost := f.take()

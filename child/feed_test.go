@@ -27,7 +27,7 @@ func TestFeedThatIsLeft(t *testing.T) {
 			req := &Request{fn: nameless, items: &consumer{take: func([]byte) (bool, error) { n++; return true, nil }}}
 			f := newFeed(context.Background(), req, nil, 150)
 			test.play(f)
-			if err := f.follow(context.Background(), req, source{done: done, wait: waitFor}); err != test.end || n != test.n {
+			if err := f.follow(context.Background(), req, inflow{done: done, wait: waitFor}); err != test.end || n != test.n {
 				t.Errorf("%d items, %v", n, err)
 			}
 		})

@@ -218,7 +218,7 @@ func (h *hostileWorker) scribble(s *script, page *statuspage.Page) {
 // left waiting.
 func (h *hostileWorker) end() {
 	r := h.run
-	await(h.t, "the end of the answers", r.transport.(*pipes).gone)
+	await(h.t, "the end of the answers", r.transport.(*framed).gone)
 	started := r.started()
 	close(h.gate)
 	buried := make(chan struct{})

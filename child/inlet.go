@@ -21,12 +21,12 @@ import (
 //
 // One goroutine calls next; drain and close may be called from any.
 type inlet struct {
-	file     *os.File
+	from     source
 	frames   *wire.Reader
 	patience time.Duration
 
 	begun  bool // a read for the present frame has been made
-	armed  bool // the file has a deadline
+	armed  bool // the source has a deadline
 	halves int  // that have passed in vain
 	got    int  // bytes since progress was seen last
 	swept  int  // bytes read after the last deadline
@@ -37,8 +37,8 @@ type inlet struct {
 
 const stallProgress = 64 << 10
 
-func newInlet(file *os.File, limit int, patience time.Duration) *inlet {
-	in := &inlet{file: file, patience: patience}
+func newInlet(from source, limit int, patience time.Duration) *inlet {
+	in := &inlet{from: from, patience: patience}
 	in.frames = wire.NewReader(in, limit)
 	return in
 }
@@ -53,7 +53,7 @@ func (in *inlet) next() (wire.Frame, error) {
 func (in *inlet) Read(p []byte) (n int, err error) {
 	in.guard()
 	for {
-		n, err = in.file.Read(p)
+		n, err = in.from.Read(p)
 		in.got += n
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
@@ -75,10 +75,7 @@ func (in *inlet) sweep(p []byte) (n int, err error) {
 	if in.swept >= pipeSize {
 		return 0, os.ErrDeadlineExceeded // somebody writes on, but not the worker
 	}
-	raw, err := in.file.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { n, err = readNow(fd, p) })
-	}
+	n, err = in.from.Poll(p, 0)
 	if n == 0 && err == nil {
 		err = os.ErrDeadlineExceeded
 	}
@@ -106,7 +103,7 @@ func (in *inlet) deadline(t time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.over {
-		in.file.SetReadDeadline(t)
+		in.from.SetReadDeadline(t)
 	}
 }
 
@@ -115,7 +112,7 @@ func (in *inlet) drain(limit time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.over = true
-	in.file.SetReadDeadline(time.Now().Add(limit))
+	in.from.SetReadDeadline(time.Now().Add(limit))
 }
 
 func (in *inlet) isOver() bool {

@@ -121,7 +121,7 @@ func (k *inlineCall) finish(req *Request) error {
 // left the function learns by its context, which ends when this returns.
 func (i *Inline) follow(ctx context.Context, req *Request, k *inlineCall) error {
 	defer k.feed.close()
-	err := k.feed.follow(ctx, req, source{k.done, waitFor, func(bytes int64) { k.out.credit(bytes) }})
+	err := k.feed.follow(ctx, req, inflow{k.done, waitFor, func(bytes int64) { k.out.credit(bytes) }})
 	switch {
 	case err == errEnough:
 		return nil

@@ -2,10 +2,8 @@ package child
 
 import (
 	"errors"
-	"os"
 	"runtime"
 	"sync"
-	"syscall"
 )
 
 // outbox writes frames to a worker in the order they are put, and never makes
@@ -14,8 +12,7 @@ import (
 // Frames put while somebody writes go out together with the next write.
 // All methods may be called from any goroutine.
 type outbox struct {
-	file   *os.File // non-blocking, in the runtime's poller
-	raw    syscall.RawConn
+	to     sink
 	broken func(error) // told once when writing fails
 
 	mu      sync.Mutex
@@ -31,13 +28,7 @@ const smallFrame = 16 << 10
 
 var errOutboxClosed = errors.New("the channel to the worker is closed")
 
-func newOutbox(f *os.File, broken func(error)) (*outbox, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	return &outbox{file: f, raw: raw, broken: broken}, nil
-}
+func newOutbox(to sink, broken func(error)) *outbox { return &outbox{to: to, broken: broken} }
 
 // enqueue hands a frame over, to be written by the next flush of anybody. A
 // frame of more than smallFrame bytes belongs to the outbox from then on; a
@@ -83,7 +74,7 @@ func (o *outbox) flush(crowd bool) {
 	}
 	batch := o.take()
 	for i, b := range batch {
-		n, err := o.try(b)
+		n, err := o.to.TryWrite(b)
 		if err != nil {
 			o.fail(err)
 			return
@@ -114,7 +105,7 @@ func (o *outbox) begin() bool {
 func (o *outbox) finish(batch [][]byte, from int) {
 	for {
 		for _, b := range batch[from:] {
-			if _, err := o.file.Write(b); err != nil {
+			if _, err := o.to.Write(b); err != nil {
 				o.fail(err)
 				return
 			}
@@ -162,20 +153,8 @@ func (o *outbox) fail(err error) {
 	}
 }
 
-// try writes once, without waiting.
-func (o *outbox) try(b []byte) (n int, err error) {
-	rawErr := o.raw.Write(func(fd uintptr) bool {
-		n, err = writeNow(fd, b)
-		return true
-	})
-	if rawErr != nil {
-		return 0, rawErr
-	}
-	return n, err
-}
-
 // close ends writing; what has not been written is dropped.
 func (o *outbox) close() {
 	o.fail(errOutboxClosed)
-	o.file.Close()
+	o.to.Close()
 }

@@ -159,10 +159,15 @@ func (r *run) attach(ch *channels) error {
 	r.logs, r.page = newLogs(r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)), ch.page
 	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.outLine, Dropped: r.logs.lost("stdout")})
 	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page), Dropped: r.logs.lost("stderr"), Dying: r.page.Crashed})
-	var err, err2 error
-	r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended)
-	r.transport, err2 = r.cfg.tune.transport(ends{ch.calls[1], ch.answers[0], r.cfg.MaxFrame, r.cfg.tune.patience}, receiver{r.deliver, r.ended})
-	return errors.Join(err, err2)
+	out, in, err := r.cfg.tune.carrier(ch)
+	if err != nil {
+		return err
+	}
+	if r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended); err != nil {
+		return err
+	}
+	r.transport = newTransport(out, in, r.cfg.MaxFrame, r.cfg.tune.patience, receiver{r.deliver, r.ended})
+	return nil
 }
 
 // executable opens the separate worker binary; nil stands for this program.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -130,6 +131,15 @@ func readNow(fd uintptr, b []byte) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// awaitInput waits for something to read, in a system call on this thread, and reports
+// whether there may be something. It may end early.
+func awaitInput(fd uintptr, limit time.Duration) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	timeout := unix.NsecToTimespec(int64(limit))
+	n, err := unix.Ppoll(fds[:], &timeout, nil)
+	return n > 0 && err == nil
 }
 
 // descriptors are what a worker inherits.

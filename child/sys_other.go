@@ -5,6 +5,7 @@ package child
 import (
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
@@ -28,6 +29,8 @@ const pipeSize = 0
 
 func writeNow(uintptr, []byte) (int, error) { return 0, spawn.ErrUnsupported }
 func readNow(uintptr, []byte) (int, error)  { return 0, spawn.ErrUnsupported }
+
+func awaitInput(uintptr, time.Duration) bool { return false }
 
 type descriptors struct{ control, calls, answers, status *os.File }
 

@@ -2,16 +2,12 @@ package child
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
 
 // Transport carries call frames between this process and one run of a worker.
-// How it writes and how it reads is its own business: another implementation
-// can let the waiting callers read, or pass large bodies through shared memory,
-// and nothing else changes.
 type Transport interface {
 	// Enqueue hands over one whole call frame without waiting; frames leave in the
 	// order in which they were enqueued. reusable says that the frame's memory is
@@ -40,44 +36,64 @@ type receiver struct {
 	ended   func(error)
 }
 
-// ends are what a transport is made of.
-type ends struct {
-	out, in  *os.File      // to and from the worker
-	limit    int           // bytes of a body
-	patience time.Duration // for a frame that has been begun, see inlet
+// sink is where a transport writes to. One goroutine writes at a time.
+type sink interface {
+	// TryWrite writes what goes at once, which may be nothing.
+	TryWrite(p []byte) (int, error)
+	// Write waits for the worker to read. It fails when Close is called.
+	Write(p []byte) (int, error)
+	// Close may be called from any goroutine, and more than once.
+	Close() error
 }
 
-// newTransport makes a transport of one kind.
-type newTransport func(ends, receiver) (Transport, error)
+// source is where a transport reads from. One goroutine reads at a time. A worker that
+// has ended is io.EOF.
+type source interface {
+	// Read waits for something to read. It fails with os.ErrDeadlineExceeded when its
+	// deadline has passed and nothing has come, and works again with another one. It
+	// fails when Close is called.
+	Read(p []byte) (int, error)
+	// Poll reads what is there or comes within a moment, which is so short that
+	// neither a deadline nor Close need end it. Nothing is 0 and no error. With 0 for
+	// the moment it does not wait.
+	Poll(p []byte, moment time.Duration) (int, error)
+	// SetReadDeadline may be called from any goroutine; it holds for a Read that waits too.
+	SetReadDeadline(t time.Time) error
+	// Close may be called from any goroutine, and more than once.
+	Close() error
+}
 
-// pipes is the portable transport: one pipe each way, a reader goroutine, and
-// writes that are combined. Measured against a socketpair it has half the round
-// trip for small messages.
-type pipes struct {
+// carrier is a way in which calls can travel: it makes our ends of it.
+type carrier func(*channels) (sink, source, error)
+
+// framed is the transport over any carrier: a reader goroutine, and writes that are
+// combined.
+type framed struct {
 	out  *outbox
 	in   *inlet
 	to   receiver
 	gone chan struct{} // closed when the reader has ended
 }
 
-func newPipes(e ends, to receiver) (Transport, error) {
+// newTransport makes a transport; limit is that of a body in bytes, patience is for
+// a frame that has been begun, see inlet.
+func newTransport(out sink, in source, limit int, patience time.Duration, to receiver) Transport {
 	// A write fails when nobody reads any more; only what is read can be wrong.
-	box, err := newOutbox(e.out, func(error) { to.ended(nil) })
-	if err != nil {
-		return nil, err
+	t := &framed{
+		out: newOutbox(out, func(error) { to.ended(nil) }), in: newInlet(in, limit, patience),
+		to: to, gone: make(chan struct{}),
 	}
-	p := &pipes{out: box, in: newInlet(e.in, e.limit, e.patience), to: to, gone: make(chan struct{})}
-	go p.read()
-	return p, nil
+	go t.read()
+	return t
 }
 
-func (p *pipes) Enqueue(frame []byte) (bool, error) {
-	return len(frame) <= smallFrame, p.out.enqueue(frame)
+func (t *framed) Enqueue(frame []byte) (bool, error) {
+	return len(frame) <= smallFrame, t.out.enqueue(frame)
 }
 
-func (p *pipes) Flush(crowd bool) { p.out.flush(crowd) }
+func (t *framed) Flush(crowd bool) { t.out.flush(crowd) }
 
-func (p *pipes) Wait(done, cancel, more <-chan struct{}) { waitFor(done, cancel, more) }
+func (t *framed) Wait(done, cancel, more <-chan struct{}) { waitFor(done, cancel, more) }
 
 func waitFor(done, cancel, more <-chan struct{}) {
 	select {
@@ -87,36 +103,36 @@ func waitFor(done, cancel, more <-chan struct{}) {
 	}
 }
 
-func (p *pipes) read() {
-	defer close(p.gone)
-	p.to.ended(p.loop())
+func (t *framed) read() {
+	defer close(t.gone)
+	t.to.ended(t.loop())
 }
 
-func (p *pipes) loop() error {
+func (t *framed) loop() error {
 	for {
-		f, err := p.in.next()
+		f, err := t.in.next()
 		if err != nil {
 			return streamEnd(err)
 		}
 		if err := f.Check(wire.Calls, wire.ToParent); err != nil {
 			return err
 		}
-		if err := p.to.deliver(f); err != nil {
+		if err := t.to.deliver(f); err != nil {
 			return err
 		}
 	}
 }
 
-func (p *pipes) Drain(limit time.Duration) {
-	p.in.drain(limit)
-	<-p.gone
-	p.Close()
+func (t *framed) Drain(limit time.Duration) {
+	t.in.drain(limit)
+	<-t.gone
+	t.Close()
 }
 
-func (p *pipes) Close() {
-	p.out.close()
-	p.in.file.Close()
-	<-p.gone
+func (t *framed) Close() {
+	t.out.close()
+	t.in.from.Close()
+	<-t.gone
 }
 
 // streamEnd tells a broken protocol from a stream that has just ended: at a

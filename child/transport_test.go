@@ -31,17 +31,18 @@ type testbench struct {
 	over  chan struct{} // closed at the first ended
 }
 
-func newTestbench(t *testing.T, kind newTransport) *testbench {
+func newTestbench(t *testing.T, kind carrier) *testbench {
 	b := &testbench{t: t, over: make(chan struct{})}
-	var e ends
+	ch := &channels{}
 	var err error
-	b.calls, e.out, err = os.Pipe()
+	ch.calls[0], ch.calls[1], err = os.Pipe()
 	must(t, err)
-	e.in, b.answers, err = os.Pipe()
+	ch.answers[0], ch.answers[1], err = os.Pipe()
 	must(t, err)
-	e.limit, e.patience = 64<<20, 10*time.Second
-	b.transport, err = kind(e, receiver{b.deliver, b.end})
+	b.calls, b.answers = ch.calls[0], ch.answers[1]
+	out, in, err := kind(ch)
 	must(t, err)
+	b.transport = newTransport(out, in, 64<<20, 10*time.Second, receiver{b.deliver, b.end})
 	t.Cleanup(func() {
 		b.transport.Close()
 		b.calls.Close()
