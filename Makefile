@@ -104,13 +104,26 @@ soak: ## inject faults under load and check every call (SEED, FAULTS, CALLS, WOR
 	$(GO) run ./internal/soak -seed '$(SEED)' -faults $(FAULTS) -calls $(CALLS) -workers $(WORKERS) -callers $(CALLERS)
 
 # One caller, many, deaths, starts, trees: each beside what the machine itself needs.
-ROW    ?=
-ROUNDS ?= 5
+# AGAINST is the folder of another checkout, or a revision: the bench of this
+# checkout is then built with that library too.
+ROW     ?=
+ROUNDS  ?= 5
+AGAINST ?=
 
 .PHONY: bench
-bench: ## measure the speed of everything against the machine's own (ROW=A1,B ROUNDS JSON=1)
-	@mkdir -p out
-	@$(GO) -C bench build -o ../out/bench . && out/bench -row '$(ROW)' -rounds $(ROUNDS) $(if $(JSON),-json)
+bench: ## measure the speed of everything against the machine's own (ROW=A1,B ROUNDS JSON=1 AGAINST=main)
+	@mkdir -p out/bin
+	@$(GO) -C bench build -o ../out/bin/ .
+	@$(if $(AGAINST),$(MAKE) -s bench-against)
+	@out/bin/bench -row '$(ROW)' -rounds $(ROUNDS) $(if $(JSON),-json) $(if $(AGAINST),-against out/against/bench)
+
+.PHONY: bench-against
+bench-against:
+	@rm -rf out/against && mkdir -p out/against/library
+	@test -d '$(AGAINST)' || git archive '$(AGAINST)' | tar -x -C out/against/library
+	@library='$(AGAINST)'; test -d "$$library" || library=out/against/library; \
+	sed "s#=> \.\./#=> $$(cd "$$library" && pwd)#" bench/go.mod >out/against/go.mod; cp bench/go.sum out/against
+	@$(GO) -C bench build -modfile=../out/against/go.mod -o ../out/against/ .
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities (needs the network)

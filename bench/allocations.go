@@ -25,37 +25,38 @@ func allocations(e effort) (lines []line, err error) {
 			call   call
 			target target
 		}{{"16 B", echoes(small), atMost(0)}, {"struct", mirrors, target{}}} {
-			var objects, size []float64
-			for range e.rounds {
-				n, b, err := by.allocates(e, what.call)
-				if err != nil {
-					return nil, err
-				}
-				objects, size = append(objects, n), append(size, b)
+			work := by.name + ", " + what.name
+			scores, err := e.contest(side{work, func() (sample, error) { return by.allocates(e, what.call) }})
+			if err != nil {
+				return nil, err
 			}
 			lines = append(lines,
-				alone(by.name+", "+what.name+", objects a call", count, objects, what.target),
-				alone(by.name+", "+what.name+", bytes a call", bytes, size, target{}))
+				alone(work+", objects a call", count, scores[0].of(fact("objects")), what.target),
+				alone(work+", bytes a call", bytes, scores[0].of(fact("bytes")), target{}))
 		}
 	}
 	return lines, nil
 }
 
 // allocates is how many objects, and bytes, this process allocates for a call.
-func (l *lane) allocates(e effort, c call) (objects, size float64, err error) {
+func (l *lane) allocates(e effort, c call) (s sample, err error) {
 	ctx, cancel := callContext()
 	defer cancel()
 	n := max(int(e.turn.time.Microseconds()/20), e.turn.least)
 	if err := c(ctx, l); err != nil {
-		return 0, 0, err
+		return s, err
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {
 		if err := c(ctx, l); err != nil {
-			return 0, 0, err
+			return s, err
 		}
 	}
 	runtime.ReadMemStats(&after)
-	return float64(after.Mallocs-before.Mallocs) / float64(n), float64(after.TotalAlloc-before.TotalAlloc) / float64(n), nil
+	s.facts = facts{
+		"objects": float64(after.Mallocs-before.Mallocs) / float64(n),
+		"bytes":   float64(after.TotalAlloc-before.TotalAlloc) / float64(n),
+	}
+	return s, nil
 }

@@ -19,8 +19,12 @@ func burn([]string) {
 	}
 }
 
-// burners starts processes that keep so many cores busy.
-func burners(n int) (partners, error) {
+// burners starts processes that keep so many cores busy. Where two builds are
+// compared, those of one of them burn for both.
+func (e effort) burners(n int) (partners, error) {
+	if _, follows := e.other.(ordered); follows {
+		return nil, nil
+	}
 	all, err := startPartners(n, "burn")
 	if n > 0 && err == nil {
 		time.Sleep(50 * time.Millisecond) // until they burn

@@ -63,7 +63,7 @@ func loneCaller(e effort) (lines []line, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	scores, err := contest(e.rounds, c.sides(e, small)...)
+	scores, err := e.contest(c.sides(e, small)...)
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +89,12 @@ func loneCaller(e effort) (lines []line, err error) {
 // busyLines are those beside n processes that keep a core busy each. The last
 // of the sides is what the others are compared with.
 func busyLines(e effort, n int, sides []side) (lines []line, err error) {
-	b, err := burners(n)
+	b, err := e.burners(n)
 	if err != nil {
 		return nil, err
 	}
 	defer b.end()
-	scores, err := contest(e.rounds, sides...)
+	scores, err := e.contest(sides...)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +138,12 @@ func lowLatencyCaller(e effort) (lines []line, err error) {
 }
 
 func lowLatencyBeside(e effort, busy int, sides []side) ([]line, error) {
-	b, err := burners(busy)
+	b, err := e.burners(busy)
 	if err != nil {
 		return nil, err
 	}
 	defer b.end()
-	scores, err := contest(e.rounds, sides...)
+	scores, err := e.contest(sides...)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func pausingCaller(e effort) (lines []line, err error) {
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	for _, pause := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
-		scores, err := contest(e.rounds, c.pausing(e, pause)...)
+		scores, err := e.contest(c.pausing(e, pause)...)
 		if err != nil {
 			return nil, err
 		}

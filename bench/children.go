@@ -115,7 +115,7 @@ func manyChildren(e effort) (lines []line, err error) {
 		ours  func() house
 		begun bool // before the children come
 	}{{"by a spec", newTreeHouse, false}, {"one by one", newDynamicHouse, true}} {
-		scores, err := contest(e.rounds,
+		scores, err := e.contest(
 			side{"tree", func() (sample, error) { return startMany(c.ours(), ids, c.begun) }},
 			side{"suture", func() (sample, error) { return startMany(newSutureHouse(), ids, c.begun) }})
 		if err != nil {
@@ -124,7 +124,7 @@ func manyChildren(e effort) (lines []line, err error) {
 		what := fmt.Sprintf("%s children %s", digits(float64(e.children)), c.name)
 		lines = append(lines,
 			compare("start "+what, nanoseconds, scores[0].of(each), baseline{"suture", scores[1].of(each)}, atMostTimes(0.5)),
-			compare("memory of each of "+what, bytes, scores[0].of(other), baseline{"suture", scores[1].of(other)}, lessThanTimes(1)))
+			compare("memory of each of "+what, bytes, scores[0].of(fact("memory")), baseline{"suture", scores[1].of(fact("memory"))}, lessThanTimes(1)))
 	}
 	return lines, nil
 }
@@ -154,7 +154,7 @@ func startMany(h house, ids []string, begun bool) (s sample, err error) {
 	up.Wait()
 	s.done, s.wall = len(ids), time.Since(begin)
 	runtime.GC()
-	s.other = (memory() - used) / float64(len(ids))
+	s.facts = facts{"memory": (memory() - used) / float64(len(ids))}
 	h.stop()
 	return s, nil
 }
@@ -247,7 +247,7 @@ func restarts(e effort) (lines []line, err error) {
 	turn := func(f *failing) func() (sample, error) {
 		return func() (sample, error) { return f.restarts(e.restarts) }
 	}
-	scores, err := contest(e.rounds, side{"tree", turn(ourChild)}, side{"suture", turn(theirChild)}, side{"of 10", turn(fewChild)})
+	scores, err := e.contest(side{"tree", turn(ourChild)}, side{"suture", turn(theirChild)}, side{"of 10", turn(fewChild)})
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func crowded(h house, n int) (house, *failing, error) {
 // storms is row F3.
 func storms(e effort) (lines []line, err error) {
 	for _, n := range []int{1, 100} {
-		scores, err := contest(e.rounds,
+		scores, err := e.contest(
 			side{"tree", func() (sample, error) { return storm(newTreeHouse(), n, e.storm) }},
 			side{"suture", func() (sample, error) { return storm(newSutureHouse(), n, e.storm) }})
 		if err != nil {
@@ -336,7 +336,7 @@ func deepRestarts(e effort) ([]line, error) {
 		}
 		defer houses[i].stop()
 	}
-	scores, err := contest(e.rounds,
+	scores, err := e.contest(
 		side{"tree", func() (sample, error) { return f[0].restarts(e.restarts) }},
 		side{"suture", func() (sample, error) { return f[1].restarts(e.restarts) }})
 	if err != nil {

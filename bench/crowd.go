@@ -40,7 +40,7 @@ func crowds(e effort) (lines []line, err error) {
 			side{l.name + ", struct", func() (sample, error) { return lane.crowd(callers, e.turn.time, mirrors) }})
 	}
 	sides = append(sides, side{channelsName, func() (sample, error) { return throughChannels(callers, e.turn.time) }})
-	scores, err := contest(e.rounds, sides...)
+	scores, err := e.contest(sides...)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func deathLines(e effort, limit float64, ways []dying) (lines []line, err error)
 		}})
 	}
 	sides = append(sides, side{"notice", func() (sample, error) { return notices(e.deaths) }})
-	scores, err := contest(e.rounds, sides...)
+	scores, err := e.contest(sides...)
 	if err != nil {
 		return nil, err
 	}

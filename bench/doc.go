@@ -4,6 +4,7 @@
 //	go run .                        all rows, some minutes
 //	go run . -row A1,B -rounds 7    some of them
 //	go run . -json                  for programs
+//	go run . -against PROGRAM       beside another build of this program, turn by turn
 //	go run . -profile DIR -row B    processor profiles of both ends instead
 //
 // A microsecond of today is not one of tomorrow, least of all on a machine that

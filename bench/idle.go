@@ -22,11 +22,11 @@ func idleWorkers(e effort) ([]line, error) {
 			{"bare", func() (sample, error) { return memoryOfBare(n) }},
 		}
 	}
-	one, err := contest(e.rounds, memory(1)...)
+	one, err := e.contest(memory(1)...)
 	if err != nil {
 		return nil, err
 	}
-	ten, err := contest(e.rounds, memory(10)...)
+	ten, err := e.contest(memory(10)...)
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func idleWorkers(e effort) ([]line, error) {
 		return nil, err
 	}
 	return []line{
-		compare("memory of one (PSS)", bytes, one[0].of(other), baseline{"bare", one[1].of(other)}, atMost(wantedMemoryOfOne)),
-		compare("memory of each of ten (PSS)", bytes, ten[0].of(other), baseline{"bare", ten[1].of(other)}, atMost(wantedMemoryOfTen)),
-		alone("CPU of a hundred and their parent", percent, used, atMost(wantedIdleCPU)),
+		compare("memory of one (PSS)", bytes, one[0].of(fact("memory")), baseline{"bare", one[1].of(fact("memory"))}, atMost(wantedMemoryOfOne)),
+		compare("memory of each of ten (PSS)", bytes, ten[0].of(fact("memory")), baseline{"bare", ten[1].of(fact("memory"))}, atMost(wantedMemoryOfTen)),
+		alone("CPU of a hundred and their parent", percent, used.of(fact("share")), atMost(wantedIdleCPU)),
 	}, nil
 }
 
@@ -62,19 +62,21 @@ func memoryOfBare(n int) (s sample, err error) {
 // memoryOf is the mean of some processes that have come to rest.
 func memoryOf(pids []int) (s sample, err error) {
 	time.Sleep(10 * settling)
+	sum := 0.0
 	for _, pid := range pids {
 		size, err := pss(pid)
 		if err != nil {
 			return s, err
 		}
-		s.other += size / float64(len(pids))
+		sum += size
 	}
+	s.facts = facts{"memory": sum / float64(len(pids))}
 	return s, nil
 }
 
 // idleTime is which share of a core idle workers and their parent use, in
-// percent, window by window. A window is a period of the default heartbeat.
-func idleTime(e effort) (shares []float64, err error) {
+// percent. A turn is a period of the default heartbeat.
+func idleTime(e effort) (share score, err error) {
 	l, err := onePool(e.idlers, 0)
 	if err != nil {
 		return nil, err
@@ -82,18 +84,21 @@ func idleTime(e effort) (shares []float64, err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	pids := l.pids()
 	time.Sleep(e.window / 10)
-	for range e.rounds {
-		before, err := processorTime(pids...)
-		if err != nil {
-			return nil, err
-		}
-		begin := time.Now()
-		time.Sleep(e.window)
-		after, err := processorTime(pids...)
-		if err != nil {
-			return nil, err
-		}
-		shares = append(shares, 100*float64(after-before)/float64(time.Since(begin)))
+	scores, err := e.contest(side{"pool", func() (sample, error) { return shareOfACore(e.window, pids) }})
+	if err != nil {
+		return nil, err
 	}
-	return shares, nil
+	return scores[0], nil
+}
+
+func shareOfACore(window time.Duration, pids []int) (s sample, err error) {
+	before, err := processorTime(pids...)
+	if err != nil {
+		return s, err
+	}
+	begin := time.Now()
+	time.Sleep(window)
+	after, err := processorTime(pids...)
+	s.facts = facts{"share": 100 * float64(after-before) / float64(time.Since(begin))}
+	return s, err
 }

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 
 	"github.com/verdigris-go/verdigris/child"
@@ -14,22 +17,22 @@ import (
 func main() {
 	playRole() // before Init: the floor is this program reaching main, without the library
 	child.Init()
-	rounds := flag.Int("rounds", full.rounds, "rounds of each row, of which the median counts")
+	o := options{effort: full}
+	flag.IntVar(&o.effort.rounds, "rounds", full.rounds, "rounds of each row, of which the median counts")
 	only := flag.String("row", "", "which rows, with commas between them; all if empty")
-	asJSON := flag.Bool("json", false, "print JSON instead of a table")
-	profiles := flag.String("profile", "", "measure nothing, but write processor profiles of the parent and a worker to this folder")
+	flag.BoolVar(&o.json, "json", false, "print JSON instead of a table")
+	flag.StringVar(&o.profiles, "profile", "", "measure nothing, but write processor profiles of the parent and a worker to this folder")
+	flag.StringVar(&o.against, "against", "", "compare with this other build of the program, turn by turn")
+	flag.BoolVar(&o.ordered, "ordered", false, "be the other build: take orders from the input")
 	flag.Parse()
-	if flag.NArg() > 0 || *rounds < 1 {
+	if flag.NArg() > 0 || o.effort.rounds < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	chosen, err := choose(strings.FieldsFunc(*only, func(r rune) bool { return r == ',' || r == ' ' }))
-	if err == nil && *profiles != "" {
-		err = profileAll(*profiles, chosen)
-	} else if err == nil {
-		e := full
-		e.rounds = *rounds
-		err = run(e, chosen, *asJSON)
+	var err error
+	o.rows, err = choose(strings.FieldsFunc(*only, func(r rune) bool { return r == ',' || r == ' ' }))
+	if err == nil {
+		err = o.run()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -37,18 +40,43 @@ func main() {
 	}
 }
 
-func run(e effort, chosen []row, asJSON bool) error {
-	r := report{Machine: look(e)}
-	for _, row := range chosen {
+type options struct {
+	effort            effort
+	rows              []row
+	json, ordered     bool
+	profiles, against string
+}
+
+func (o options) run() error {
+	switch {
+	case o.ordered:
+		return ordered{conversation{bufio.NewReader(os.Stdin), os.Stdout}}.serve(o.effort)
+	case o.profiles != "":
+		return profileAll(o.profiles, o.rows)
+	case o.against != "":
+		other, err := startRival(exec.Command(o.against, "-ordered", "-rounds", strconv.Itoa(o.effort.rounds)))
+		if err != nil {
+			return err
+		}
+		defer other.end()
+		return o.report(other.measure)
+	}
+	return o.report(measure)
+}
+
+// report takes the rows and prints what they say.
+func (o options) report(measure func(row, effort) ([]line, error)) error {
+	r := report{Machine: look(o.effort)}
+	for _, row := range o.rows {
 		fmt.Fprintln(os.Stderr, "bench:", row.id, row.what)
-		lines, err := measure(row, e)
+		lines, err := measure(row, o.effort)
 		if err != nil {
 			return fmt.Errorf("row %s: %w", row.id, err)
 		}
 		r.Lines = append(r.Lines, lines...)
 	}
 	r.Machine.LoadAfter = load()
-	if asJSON {
+	if o.json {
 		return r.writeJSON(os.Stdout)
 	}
 	return r.writeTable(os.Stdout)

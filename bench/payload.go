@@ -50,7 +50,7 @@ func payload(e effort, size int, name string, limit float64, copying bool) (line
 		base = side{"pipe", func() (sample, error) { return p.turn(e.turn) }}
 	}
 	c := echoes(size)
-	scores, err := contest(e.rounds,
+	scores, err := e.contest(
 		side{"child", func() (sample, error) { return us.proc.calls(e.turn, c) }},
 		side{"pool", func() (sample, error) { return us.pool.calls(e.turn, c) }},
 		base)

@@ -138,6 +138,8 @@ type line struct {
 	Target   target  `json:"target"`
 	Verdict  verdict `json:"verdict"`
 	Note     string  `json:"note,omitempty"`
+
+	Rounds []float64 `json:"rounds"` // ours, one by one
 }
 
 // baseline is what a value is compared with, round by round.
@@ -148,7 +150,7 @@ type baseline struct {
 
 // compare makes a line of the values of all rounds.
 func compare(work string, u unit, ours []float64, b baseline, t target) line {
-	l := line{Work: work, Unit: u, Ours: summarise(ours), Baseline: b.name, Target: t}
+	l := line{Work: work, Unit: u, Ours: summarise(ours), Baseline: b.name, Target: t, Rounds: ours}
 	if b.name != "" {
 		l.Base, l.Ratio = summarise(b.values), summarise(ratios(ours, b.values))
 	}

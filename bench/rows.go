@@ -30,11 +30,12 @@ type effort struct {
 	restarts int           // of one child in a turn
 	storm    int           // restarts in a storm
 	depth    int           // levels of supervisors
+	other    otherBuild    // that takes the same turns
 }
 
 var full = effort{
 	rounds: 5, turn: pace{100 * time.Millisecond, 10}, pauses: 60, starts: 5, deaths: 4, resident: 64, window: 10 * time.Second,
-	idlers: 100, workers: 1000, children: 100_000, restarts: 500, storm: 30_000, depth: 100,
+	idlers: 100, workers: 1000, children: 100_000, restarts: 500, storm: 30_000, depth: 100, other: noBuild{},
 }
 
 // row is one row of the table.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,12 @@ import (
 func TestMain(m *testing.M) {
 	playRole()
 	child.Init()
+	if os.Getenv(orderedVariable) != "" {
+		if err := (ordered{conversation{bufio.NewReader(os.Stdin), os.Stdout}}).serve(once); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if left := children(); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "processes left behind:", left)
@@ -42,7 +49,7 @@ func children() (pids []string) {
 // once is as little of everything as there can be.
 var once = effort{
 	rounds: 1, turn: pace{2 * time.Millisecond, 1}, pauses: 2, starts: 1, deaths: 1, resident: 1, window: 20 * time.Millisecond,
-	idlers: 2, workers: 3, children: 20, restarts: 2, storm: 50, depth: 3,
+	idlers: 2, workers: 3, children: 20, restarts: 2, storm: 50, depth: 3, other: noBuild{},
 }
 
 // eventually waits for something that ends by itself soon.
@@ -172,7 +179,7 @@ func TestRolesEndWithTheirInput(t *testing.T) {
 
 // The processor time is that of other processes too, and of all their threads.
 func TestProcessorTime(t *testing.T) {
-	b, err := burners(1)
+	b, err := once.burners(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // coldStarts is row C1.
 func coldStarts(e effort) ([]line, error) {
-	scores, err := contest(e.rounds,
+	scores, err := e.contest(
 		side{"child", func() (sample, error) { return repeat(e.starts, coldStart) }},
 		side{"floor", func() (sample, error) { return repeat(e.starts, floor) }})
 	if err != nil {
@@ -74,7 +74,7 @@ const settling = 5 * time.Millisecond
 
 // warmStarts is row C2.
 func warmStarts(e effort) ([]line, error) {
-	scores, err := contest(e.rounds,
+	scores, err := e.contest(
 		side{"pool", func() (sample, error) { return repeat(e.deaths, warmStart) }},
 		side{"notice", func() (sample, error) { return notices(e.deaths) }})
 	if err != nil {

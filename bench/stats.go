@@ -13,14 +13,26 @@ type sample struct {
 	done  int             // operations, where they were not, or when cpu is of interest
 	wall  time.Duration   // the whole turn
 	cpu   time.Duration   // of all processes that took part
-	other float64         // what is neither a time nor a rate
+	facts facts           // what is neither a time nor a rate
 }
 
 // and joins two turns of the same side.
 func (s sample) and(t sample) sample {
 	return sample{
-		slices.Concat(s.took, t.took), s.done + t.done, s.wall + t.wall, s.cpu + t.cpu, (s.other + t.other) / 2,
+		slices.Concat(s.took, t.took), s.done + t.done, s.wall + t.wall, s.cpu + t.cpu, s.facts.and(t.facts),
 	}
+}
+
+// facts are values by name.
+type facts map[string]float64
+
+// and is the mean of what two turns have found.
+func (f facts) and(g facts) facts {
+	mean := facts{}
+	for name, v := range f {
+		mean[name] = (v + g[name]) / 2
+	}
+	return mean
 }
 
 // point is what a side has scored in one round.
@@ -29,11 +41,11 @@ type point struct {
 	each     float64 // ns of wall time for each operation
 	rate     float64 // operations in a second
 	cpu      float64 // ns of processor time for each operation
-	other    float64
+	facts    facts
 }
 
 func (s sample) point() point {
-	p := point{other: s.other}
+	p := point{facts: s.facts}
 	if n := max(s.done, len(s.took)); n > 0 {
 		p.each, p.cpu = float64(s.wall)/float64(n), float64(s.cpu)/float64(n)
 		if s.wall > 0 {
@@ -69,12 +81,16 @@ func (s score) of(value func(point) float64) []float64 {
 	return values
 }
 
-func p50(p point) float64   { return p.p50 }
-func p99(p point) float64   { return p.p99 }
-func each(p point) float64  { return p.each }
-func rate(p point) float64  { return p.rate }
-func cpu(p point) float64   { return p.cpu }
-func other(p point) float64 { return p.other }
+func p50(p point) float64  { return p.p50 }
+func p99(p point) float64  { return p.p99 }
+func each(p point) float64 { return p.each }
+func rate(p point) float64 { return p.rate }
+func cpu(p point) float64  { return p.cpu }
+
+// fact picks the value of that name.
+func fact(name string) func(point) float64 {
+	return func(p point) float64 { return p.facts[name] }
+}
 
 // summary is what is told of the values of all rounds.
 type summary struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,20 +14,20 @@ import (
 )
 
 func TestPoint(t *testing.T) {
-	s := sample{wall: 2 * time.Second, cpu: 400 * time.Millisecond, other: 7}
+	s := sample{wall: 2 * time.Second, cpu: 400 * time.Millisecond, facts: facts{"f": 7}}
 	for n := range 100 {
 		s.took = append(s.took, time.Duration(100-n)*time.Microsecond) // not in order
 	}
 	got := s.point()
-	want := point{p50: 50e3, p99: 99e3, each: 20e6, rate: 50, cpu: 4e6, other: 7}
-	if got != want {
+	want := point{p50: 50e3, p99: 99e3, each: 20e6, rate: 50, cpu: 4e6, facts: facts{"f": 7}}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, not %+v", got, want)
 	}
 	counted := sample{done: 10, wall: time.Second}.point()
 	if counted.rate != 10 || counted.each != 1e8 || counted.p50 != 0 {
 		t.Errorf("of operations that were only counted: %+v", counted)
 	}
-	if empty := (sample{}).point(); empty != (point{}) {
+	if empty := (sample{}).point(); !reflect.DeepEqual(empty, point{}) {
 		t.Errorf("of nothing: %+v", empty)
 	}
 }
@@ -82,7 +83,7 @@ func TestContest(t *testing.T) {
 			return sample{took: []time.Duration{took}, done: 1, wall: took}, nil
 		}}
 	}
-	scores, err := contest(2, turn("a", 1), turn("b", 2), turn("c", 3))
+	scores, err := rounds(2).contest(turn("a", 1), turn("b", 2), turn("c", 3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func TestContest(t *testing.T) {
 		}
 		return sample{}, nil
 	}}
-	if _, err := contest(1, turn("a", 1), broken); err == nil || err.Error() != "broken: out of order" {
+	if _, err := rounds(1).contest(turn("a", 1), broken); err == nil || err.Error() != "broken: out of order" {
 		t.Error(err)
 	}
 }
@@ -198,7 +199,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if want := sampleReport(); !slices.Equal(got.Lines, want.Lines) {
+	if want := sampleReport(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nnot\n%+v", got.Lines, want.Lines)
 	}
 }
@@ -206,3 +207,5 @@ func TestJSON(t *testing.T) {
 func finite(s summary) bool {
 	return !math.IsNaN(s.Median) && !math.IsInf(s.Median, 0) && s.Min <= s.Median && s.Median <= s.Max
 }
+
+func rounds(n int) effort { return effort{rounds: n, other: noBuild{}} }

@@ -13,68 +13,60 @@ import (
 	"github.com/verdigris-go/verdigris/pool"
 )
 
-// muster is what has been seen of many workers once.
-type muster struct {
-	start, answer, stop  time.Duration
-	descriptors, threads float64 // of the parent
-	lost                 float64 // answers that did not come, and processes that were left
-}
-
 // thousand is row G.
 func thousand(e effort) ([]line, error) {
-	values := map[string][]float64{}
-	for range e.rounds {
-		m, err := call1000(e.workers)
-		if err != nil {
-			return nil, err
-		}
-		for name, v := range map[string]float64{
-			"start": float64(m.start), "answer": float64(m.answer), "stop": float64(m.stop),
-			"descriptors": m.descriptors, "threads": m.threads, "lost": m.lost,
-		} {
-			values[name] = append(values[name], v)
-		}
+	scores, err := e.contest(side{"pool", func() (sample, error) { return muster(e.workers) }})
+	if err != nil {
+		return nil, err
 	}
 	n := digits(float64(e.workers))
+	what := func(name string) []float64 { return scores[0].of(fact(name)) }
 	return []line{
-		alone("start "+n+" workers", nanoseconds, values["start"], target{}),
-		alone("an answer of each", nanoseconds, values["answer"], target{}),
-		alone("stop them", nanoseconds, values["stop"], target{}),
-		alone("descriptors of the parent for each", count, values["descriptors"], target{}),
-		alone("threads of the parent", count, values["threads"], target{}),
-		alone("answers lost, processes left", count, values["lost"], atMost(0)),
+		alone("start "+n+" workers", nanoseconds, what("start"), target{}),
+		alone("an answer of each", nanoseconds, what("answer"), target{}),
+		alone("stop them", nanoseconds, what("stop"), target{}),
+		alone("descriptors of the parent for each", count, what("descriptors"), target{}),
+		alone("threads of the parent", count, what("threads"), target{}),
+		alone("answers lost, processes left", count, what("lost"), atMost(0)),
 	}, nil
 }
 
-// call1000 starts n workers, calls each once, and stops them.
-func call1000(n int) (m muster, err error) {
+// muster starts n workers, calls each once, and stops them. Lost are answers
+// that did not come, and processes that were left.
+func muster(n int) (s sample, err error) {
 	before, err := descriptors()
 	if err != nil {
-		return m, err
+		return s, err
 	}
 	begin := time.Now()
 	l, _, err := poolLane(pool.Config{Size: n, Choose: pool.RoundRobin, Worker: quiet()})
 	if err != nil {
-		return m, fmt.Errorf("starting %d workers: %w", n, err)
+		return s, fmt.Errorf("starting %d workers: %w", n, err)
 	}
-	m.start = time.Since(begin)
+	s.facts = facts{"start": float64(time.Since(begin))}
 	pids := l.pids()
 	answers, took := callEach(l, n)
-	m.answer, m.lost = took, float64(n-answers)
+	s.facts["answer"] = float64(took)
 	open, err := descriptors()
-	m.descriptors = (open - before) / float64(n)
+	s.facts["descriptors"] = (open - before) / float64(n)
 	if err == nil {
-		m.threads, err = threads()
+		s.facts["threads"], err = threads()
 	}
 	begin = time.Now()
 	err = errors.Join(err, l.close())
-	m.stop = time.Since(begin)
+	s.facts["stop"] = float64(time.Since(begin))
+	s.facts["lost"] = float64(n - answers + stillThere(pids))
+	return s, err
+}
+
+// stillThere counts the processes that exist.
+func stillThere(pids []int) (n int) {
 	for _, pid := range pids {
 		if unix.Kill(pid, 0) == nil {
-			m.lost++
+			n++
 		}
 	}
-	return m, err
+	return n
 }
 
 // callEach makes n calls at once to n workers that take one each, and counts

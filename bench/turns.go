@@ -11,25 +11,46 @@ type side struct {
 }
 
 // contest lets all sides take two turns in each round, A B C C B A, so that none
-// is always first and a machine that gets slower does so for all. It returns
-// their scores, in the order of the sides.
-func contest(rounds int, sides ...side) ([]score, error) {
+// is always first and a machine that gets slower does so for all. A side that is
+// alone has one. It returns their scores, in the order of the sides.
+func (e effort) contest(sides ...side) ([]score, error) {
 	scores := make([]score, len(sides))
-	for range rounds {
+	for round := range e.rounds {
+		if len(sides) == 1 {
+			only, err := e.take(sides[0], round%2 == 1)
+			if err != nil {
+				return nil, err
+			}
+			scores[0] = append(scores[0], only.point())
+			continue
+		}
 		first := make([]sample, len(sides))
 		for i, s := range sides {
 			var err error
-			if first[i], err = s.turn(); err != nil {
-				return nil, fmt.Errorf("%s: %w", s.name, err)
+			if first[i], err = e.take(s, false); err != nil {
+				return nil, err
 			}
 		}
 		for i := len(sides) - 1; i >= 0; i-- {
-			second, err := sides[i].turn()
+			second, err := e.take(sides[i], true)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", sides[i].name, err)
+				return nil, err
 			}
 			scores[i] = append(scores[i], first[i].and(second).point())
 		}
 	}
 	return scores, nil
+}
+
+// take is one turn. Where two builds are compared, the other one takes the same
+// turn before it or after it.
+func (e effort) take(s side, second bool) (sample, error) {
+	if err := e.other.before(s.name, second); err != nil {
+		return sample{}, err
+	}
+	got, err := s.turn()
+	if err != nil {
+		return got, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return got, e.other.after(s.name, second)
 }
