@@ -22,6 +22,7 @@ type calls struct {
 	last   uint64 // highest id given out
 	closed bool
 	open   map[uint64]*call
+	lonely int // of them, those whose callers do not read: they have left, or take what comes before the answer
 
 	served atomic.Uint64 // calls answered, by a value or an error
 	stale  atomic.Uint64 // of them, those whose caller had gone
@@ -29,17 +30,21 @@ type calls struct {
 
 // call is one call that has been sent.
 type call struct {
-	id      uint64
-	info    CallInfo
-	sent    *[]byte                    // a copy of the frame, if Config.Replay wants it
-	feed    *feed                      // what comes before the answer; nil if nothing may
-	settled func(error)                // may be nil
-	left    atomic.Bool                // its caller has gone
-	alarm   atomic.Pointer[time.Timer] // when to look at the call, if its caller has gone; may be nil
-	done    chan struct{}              // closed when settled; body and err are final then
-	body    *[]byte                    // the encoded answer, from buffers
-	err     error
+	id     uint64
+	info   CallInfo
+	sent   *[]byte                    // a copy of the frame, if Config.Replay wants it
+	feed   *feed                      // what comes before the answer; nil if nothing may
+	told   func(error)                // of its end; may be nil
+	left   bool                       // its caller has gone; it stays as it is when the call is not open any more
+	alarm  atomic.Pointer[time.Timer] // when to look at the call, if its caller has gone; may be nil
+	body   *[]byte                    // the encoded answer, from buffers
+	err    error
+	over   atomic.Bool // it is settled; body and err are final
+	waiter             // its caller, who is woken then
 }
+
+// settled reports whether the call has come to its end.
+func (k *call) settled() bool { return k.over.Load() }
 
 // errOver is the internal word for: this run takes no more calls, try the next.
 var errOver = errors.New("the run is over")
@@ -70,7 +75,7 @@ func (c *calls) leave() { <-c.window }
 
 // send gives the call its id and enqueues its frame, in one step, so that ids
 // rise in the order of the frames. It reports whether others are on their way.
-func (c *calls) send(k *call, frame []byte, t Transport) (crowd, reusable bool, err error) {
+func (c *calls) send(k *call, frame []byte, t *transport) (crowd, reusable bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -84,6 +89,9 @@ func (c *calls) send(k *call, frame []byte, t Transport) (crowd, reusable bool, 
 		return false, false, errOver // nothing of it was written
 	}
 	c.open[k.id] = k
+	if k.feed != nil {
+		c.lonely++
+	}
 	return len(c.open) > 1, reusable, nil
 }
 
@@ -92,18 +100,52 @@ func (c *calls) take(id uint64) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.open[id]
-	delete(c.open, id)
+	if k != nil {
+		c.remove(k)
+	}
 	return k
+}
+
+func (c *calls) remove(k *call) {
+	delete(c.open, k.id)
+	if k.feed != nil || k.left {
+		c.lonely--
+	}
+}
+
+// abandon notes that the call's caller has gone, unless the answer was faster.
+func (c *calls) abandon(k *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open[k.id] != k || k.left {
+		return false
+	}
+	k.left = true
+	if k.feed == nil {
+		c.lonely++
+	}
+	return true
+}
+
+// traffic counts the calls on their way, and those of them whose callers do not read.
+func (c *calls) traffic() (open, unattended int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open), c.lonely
 }
 
 // settle ends a call that was taken.
 func (c *calls) settle(k *call, err error) {
 	k.err = err
 	c.leave()
-	if k.settled != nil {
-		k.settled(err)
+	if k.told != nil {
+		k.told(err)
 	}
-	close(k.done)
+	k.over.Store(true)
+	if k.feed != nil {
+		close(k.feed.end)
+	}
+	k.look()
 	if t := k.alarm.Load(); t != nil {
 		t.Stop()
 	}
@@ -113,7 +155,7 @@ func (c *calls) settle(k *call, err error) {
 // call has held until it goes off.
 func (k *call) awaken(alarm *time.Timer) {
 	k.alarm.Store(alarm)
-	if isClosed(k.done) {
+	if k.settled() {
 		alarm.Stop()
 	}
 }
@@ -156,8 +198,8 @@ func (c *calls) takeAll() []*call {
 	all := make([]*call, 0, len(c.open))
 	for _, k := range c.open {
 		all = append(all, k)
+		c.remove(k)
 	}
-	clear(c.open)
 	slices.SortFunc(all, func(a, b *call) int { return int(a.id) - int(b.id) })
 	return all
 }

@@ -37,13 +37,10 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 	if k.feed != nil {
 		return true, r.follow(ctx, k, req)
 	}
-	r.transport.Wait(k.done, ctx.Done(), nil)
-	select {
-	case <-k.done:
+	if r.transport.Await(ctx, &k.waiter, k) || !r.leave(ctx, k) {
 		return true, k.finish(req)
-	default:
-		return true, r.giveUp(ctx, k)
 	}
+	return true, r.interrupted(ctx, k)
 }
 
 // send encodes the call and passes it on.
@@ -58,7 +55,7 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 		buffers.Put(buf)
 		return nil, err
 	}
-	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, settled: req.Settled, done: make(chan struct{})}
+	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, told: req.Settled, waiter: newWaiter()}
 	k.sent, k.feed = r.cfg.Replay.copy(frame), newFeed(ctx, req, meta, r.cfg.Window)
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
 	if reusable {
@@ -67,6 +64,9 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	}
 	if err == nil {
 		r.transport.Flush(crowd)
+	}
+	if err == nil && k.feed != nil {
+		r.transport.Attend()
 	}
 	return k, err
 }
@@ -114,9 +114,9 @@ func (r *run) follow(ctx context.Context, k *call, req *Request) error {
 			leave()
 		}
 	}()
-	err := k.feed.follow(ctx, req, inflow{k.done, r.transport.Wait, func(bytes int64) {
+	err := k.feed.follow(ctx, req, func(bytes int64) {
 		_ = r.control.send(wire.KindCredit, k.id, wire.Credit{Bytes: bytes}) // if it fails the worker is dying
-	}})
+	})
 	over = err == nil
 	switch {
 	case err == errEnough:
@@ -152,12 +152,6 @@ func (k *call) finish(req *Request) error {
 	return err
 }
 
-// giveUp lets the caller go.
-func (r *run) giveUp(ctx context.Context, k *call) error {
-	r.leave(ctx, k)
-	return r.interrupted(ctx, k)
-}
-
 func (r *run) interrupted(ctx context.Context, k *call) error {
 	err := interrupted(ctx, r.cfg.Name, k.info.Func, true)
 	err.waiting = r.started() < k.id
@@ -166,8 +160,15 @@ func (r *run) interrupted(ctx context.Context, k *call) error {
 
 // leave notes that the caller has gone. The call's slot stays taken until the worker
 // has answered; the worker is told, and killed when its time is up and it goes on.
-func (r *run) leave(ctx context.Context, k *call) {
-	k.left.Store(true)
+// It reports false, and the call is settled, if the answer was faster.
+func (r *run) leave(ctx context.Context, k *call) bool {
+	if !r.calls.abandon(k) {
+		for !k.settled() { // who has taken the call does that now
+			<-k.wake
+		}
+		return false
+	}
+	r.transport.Attend()
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel, o := wire.Cancel{Reason: wire.Canceled}, order{Canceled, k.info.String(), k.id}
 	if late {
@@ -180,6 +181,7 @@ func (r *run) leave(ctx context.Context, k *call) {
 		o.cause = Deadline
 		r.watch(k, time.Until(deadline)+r.cfg.Grace, o)
 	}
+	return true
 }
 
 // watch looks at the call again after a while, and kills the worker if it is to
@@ -223,6 +225,7 @@ func (r *run) deliver(f wire.Frame) error {
 	case f.Kind == wire.KindItem:
 		return k.feed.put(f.Body)
 	case f.Kind == wire.KindDone:
+		r.calls.take(k.id)
 		r.settle(k, nil)
 		return nil
 	}
@@ -253,7 +256,8 @@ func (r *run) progressed(k *call, body []byte) error {
 
 // answered settles a call whose function has returned.
 func (r *run) answered(k *call, body []byte) error {
-	if !k.left.Load() {
+	r.calls.take(k.id)
+	if !k.left {
 		k.body = buffers.Get().(*[]byte)
 		*k.body = append((*k.body)[:0], body...)
 	}
@@ -265,15 +269,16 @@ func (r *run) answered(k *call, body []byte) error {
 func (r *run) refused(k *call, body []byte) error {
 	no, err := wire.ParseError(body)
 	if err == nil {
+		r.calls.take(k.id)
 		r.settle(k, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: no.Message, wrapped: errorsOf(no.Codes)})
 	}
 	return err
 }
 
+// settle ends a call that was taken and has its answer.
 func (r *run) settle(k *call, err error) {
-	r.calls.take(k.id)
 	r.calls.served.Add(1)
-	if k.left.Load() {
+	if k.left {
 		r.calls.stale.Add(1)
 	}
 	r.calls.settle(k, err)

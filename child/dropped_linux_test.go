@@ -8,13 +8,19 @@ import (
 	"testing"
 )
 
-// late is a transport on which the answer comes just when its caller leaves.
+// late is a context with something that happens when its end is waited for.
 type late struct {
-	Transport
+	context.Context
 	wait func()
 }
 
-func (l late) Wait(_, _, _ <-chan struct{}) { l.wait() }
+func (l *late) Done() <-chan struct{} {
+	if f := l.wait; f != nil {
+		l.wait = nil
+		f()
+	}
+	return l.Context.Done()
+}
 
 // A caller that asks for reports leaves while it waits; the answer that comes right
 // after that is dropped, and must not be looked for.
@@ -27,14 +33,25 @@ func TestAnswerRightAfterItsCallerHasLeft(t *testing.T) {
 	h.begin(&cfg, ch)
 	ch.closeTheirs()
 
-	ctx, leave := context.WithCancel(OnProgress(t.Context(), func(Progress) {}))
-	h.run.transport = late{h.run.transport, func() {
-		k := h.run.calls.find(1)
-		leave()
-		until(t, "the caller to count as gone", k.left.Load)
-		must(t, h.run.answered(k, []byte{0x40}))
-	}}
-	_, err = h.run.do(ctx, &Request{
+	var ctx late
+	parent, leave := context.WithCancel(t.Context())
+	ctx.Context = OnProgress(parent, func(Progress) {
+		ctx.wait = func() {
+			k := h.run.calls.find(1)
+			leave()
+			until(t, "the caller to count as gone", func() bool {
+				h.run.calls.mu.Lock()
+				defer h.run.calls.mu.Unlock()
+				return k.left
+			})
+			must(t, h.run.answered(k, []byte{0x40}))
+		}
+	})
+	go func() {
+		until(t, "the call", func() bool { return h.run.calls.find(1) != nil })
+		h.run.calls.find(1).feed.tell(Progress{})
+	}()
+	_, err = h.run.do(&ctx, &Request{
 		fn:     fuzzEcho.function,
 		append: func(dst []byte) ([]byte, error) { return append(dst, 0x40), nil },
 		decode: func([]byte) error { return nil },

@@ -54,7 +54,7 @@ func (c Config) WithPatience(d time.Duration) Config {
 func CloseAnswers(p *Process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.current.transport.(*framed).in.from.Close()
+	p.current.transport.in.from.Close()
 }
 
 // transports are all ways in which calls can travel.

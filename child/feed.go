@@ -19,6 +19,7 @@ type feed struct {
 	window int64          // of the stream; 0: it is none
 	show   func(Progress) // nil: nobody has asked
 	more   chan struct{}  // something has come
+	end    chan struct{}  // closed when the call is settled
 
 	report atomic.Pointer[Progress] // the latest, until it is shown
 
@@ -38,7 +39,7 @@ func newFeed(ctx context.Context, req *Request, meta map[string]string, window i
 	if req.items == nil && show == nil {
 		return nil
 	}
-	f := &feed{show: show, more: make(chan struct{}, 1)}
+	f := &feed{show: show, more: make(chan struct{}, 1), end: make(chan struct{})}
 	if req.items != nil {
 		f.window = int64(window)
 	}
@@ -117,18 +118,12 @@ var (
 	errImpatient = errors.New("the context has ended")
 )
 
-// inflow is where a feed is filled from.
-type inflow struct {
-	done   <-chan struct{}                          // closed when the call is settled
-	wait   func(done, cancel, more <-chan struct{}) // until one of them
-	credit func(bytes int64)                        // tells that a part of the window is free again
-}
-
 // follow hands over what comes, on the caller's goroutine, until the call is
-// settled and all is handed over: then it returns nil.
-func (f *feed) follow(ctx context.Context, req *Request, from inflow) error {
+// settled and all is handed over: then it returns nil. credit tells that a part of the
+// window is free again.
+func (f *feed) follow(ctx context.Context, req *Request, credit func(bytes int64)) error {
 	for {
-		over := isClosed(from.done) // all that comes before the end is there then
+		over := isClosed(f.end) // all that comes before the end is there then
 		batch, lost := f.take()
 		for i, item := range batch {
 			if ctx.Err() != nil {
@@ -142,7 +137,7 @@ func (f *feed) follow(ctx context.Context, req *Request, from inflow) error {
 			}
 			f.spare[i] = nil
 			if n := f.grant(len(item)); n > 0 && !over {
-				from.credit(n)
+				credit(n)
 			}
 		}
 		f.progress()
@@ -154,7 +149,11 @@ func (f *feed) follow(ctx context.Context, req *Request, from inflow) error {
 		case ctx.Err() != nil:
 			return errImpatient
 		}
-		from.wait(from.done, ctx.Done(), f.more)
+		select {
+		case <-f.end:
+		case <-ctx.Done():
+		case <-f.more:
+		}
 	}
 }
 

@@ -21,13 +21,12 @@ func TestFeedThatIsLeft(t *testing.T) {
 		"it was too large too": {func(f *feed) { _ = f.put(make([]byte, 100)); f.close(); _ = f.put([]byte{1}) }, errImpatient, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			done := make(chan struct{})
-			close(done)
 			n := 0
 			req := &Request{fn: nameless, items: &consumer{take: func([]byte) (bool, error) { n++; return true, nil }}}
 			f := newFeed(context.Background(), req, nil, 150)
+			close(f.end)
 			test.play(f)
-			if err := f.follow(context.Background(), req, inflow{done: done, wait: waitFor}); err != test.end || n != test.n {
+			if err := f.follow(context.Background(), req, nil); err != test.end || n != test.n {
 				t.Errorf("%d items, %v", n, err)
 			}
 		})

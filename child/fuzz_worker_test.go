@@ -218,7 +218,10 @@ func (h *hostileWorker) scribble(s *script, page *statuspage.Page) {
 // left waiting.
 func (h *hostileWorker) end() {
 	r := h.run
-	await(h.t, "the end of the answers", r.transport.(*framed).gone)
+	until(h.t, "the end of the answers", func() bool {
+		r.transport.Look() // if nobody waits for an answer
+		return isClosed(r.transport.gone)
+	})
 	started := r.started()
 	close(h.gate)
 	buried := make(chan struct{})

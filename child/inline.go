@@ -87,6 +87,9 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		defer func() {
 			<-i.slots
 			req.settle(k.err)
+			if k.feed != nil {
+				close(k.feed.end)
+			}
 			close(k.done)
 		}()
 		i.run(ctx, frame[wire.HeaderSize:], req, k)
@@ -94,7 +97,10 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	if k.feed != nil {
 		return true, i.follow(ctx, req, k)
 	}
-	waitFor(k.done, ctx.Done(), nil)
+	select {
+	case <-k.done:
+	case <-ctx.Done():
+	}
 	if !isClosed(k.done) || answersCancel(ctx, k.err) {
 		return true, interrupted(ctx, i.cfg.Name, req.fn.name, true)
 	}
@@ -121,7 +127,7 @@ func (k *inlineCall) finish(req *Request) error {
 // left the function learns by its context, which ends when this returns.
 func (i *Inline) follow(ctx context.Context, req *Request, k *inlineCall) error {
 	defer k.feed.close()
-	err := k.feed.follow(ctx, req, inflow{k.done, waitFor, func(bytes int64) { k.out.credit(bytes) }})
+	err := k.feed.follow(ctx, req, func(bytes int64) { k.out.credit(bytes) })
 	switch {
 	case err == errEnough:
 		return nil

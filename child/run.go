@@ -23,6 +23,8 @@ import (
 const (
 	drainGrace = 200 * time.Millisecond // after death: for what is still in the pipes, when a descendant holds them open
 	dyingGrace = time.Second            // from a closed channel, or a reported panic, to the death
+
+	unaskedPeriod = 100 * time.Millisecond // at which a worker that starts is caught at answering already
 )
 
 // run is one life of a worker process, seen from the parent.
@@ -34,7 +36,7 @@ type run struct {
 	hold      *hold // of all that the process has started
 	page      *statuspage.Page
 	control   *control
-	transport Transport
+	transport *transport
 	calls     *calls
 	logs      *logs
 	stdout    *output.Drain
@@ -166,7 +168,7 @@ func (r *run) attach(ch *channels) error {
 	if r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended); err != nil {
 		return err
 	}
-	r.transport = newTransport(out, in, r.cfg.MaxFrame, r.cfg.tune.patience, receiver{r.deliver, r.ended})
+	r.transport = newTransport(out, in, r.cfg.MaxFrame, r.cfg.tune.patience, receiver{r.deliver, r.ended, r.calls.traffic})
 	return nil
 }
 
@@ -191,8 +193,12 @@ func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (
 		return "handshake", err
 	}
 	step = "handshake"
+	unasked := time.NewTicker(unaskedPeriod)
+	defer unasked.Stop()
 	for {
 		select {
+		case <-unasked.C:
+			r.transport.Look()
 		case hello := <-r.control.hello:
 			met()
 			if err := r.meet(hello); err != nil {
@@ -317,6 +323,7 @@ func (r *run) attend(ctx context.Context) (lost bool, why error) {
 			return false, nil
 		case <-pulse.C:
 			lookForOOM()
+			r.transport.Look()
 			if pulse.tick(r.control.heard.Load()) == hung {
 				r.kill(order{cause: Hung, detail: fmt.Sprintf("no answer for %d periods of %v", missedBeats, r.cfg.Heartbeat)})
 			} else {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 // testbench is a transport with a worker's ends in the hands of a test.
 type testbench struct {
 	t         *testing.T
-	transport Transport
+	transport *transport
 	calls     *os.File // what the worker reads
 	answers   *os.File // what it writes
 
@@ -42,7 +41,8 @@ func newTestbench(t *testing.T, kind carrier) *testbench {
 	b.calls, b.answers = ch.calls[0], ch.answers[1]
 	out, in, err := kind(ch)
 	must(t, err)
-	b.transport = newTransport(out, in, 64<<20, 10*time.Second, receiver{b.deliver, b.end})
+	b.transport = newTransport(out, in, 64<<20, 10*time.Second, receiver{b.deliver, b.end, b.traffic})
+	b.transport.Attend()
 	t.Cleanup(func() {
 		b.transport.Close()
 		b.calls.Close()
@@ -50,6 +50,9 @@ func newTestbench(t *testing.T, kind carrier) *testbench {
 	})
 	return b
 }
+
+// traffic is always that of calls whose callers have left.
+func (b *testbench) traffic() (open, unattended int) { return 1, 1 }
 
 func (b *testbench) deliver(f wire.Frame) error {
 	if b.pause != nil {
@@ -105,7 +108,6 @@ func TestTransports(t *testing.T) {
 			}{
 				{"frames keep their order", framesKeepTheirOrder},
 				{"flush never waits", flushNeverWaits},
-				{"wait", waitWaitsForEither},
 				{"drain delivers what is there", drainDelivers},
 				{"drain delivers what is there, also late", drainDeliversLate},
 				{"drain is bounded", drainIsBounded},
@@ -177,27 +179,6 @@ func flushNeverWaits(t *testing.T, b *testbench) {
 			b.transport.Flush(id%2 == 0)
 		}
 	})
-}
-
-func waitWaitsForEither(t *testing.T, b *testbench) {
-	over, never := make(chan struct{}), make(chan struct{})
-	close(over)
-	promptly(t, "done", func() { b.transport.Wait(over, never, nil) })
-	promptly(t, "cancel", func() { b.transport.Wait(never, over, nil) })
-	var returned atomic.Bool
-	done := make(chan struct{})
-	waiting := make(chan struct{})
-	go func() {
-		defer close(waiting)
-		b.transport.Wait(done, nil, nil)
-		returned.Store(true)
-	}()
-	time.Sleep(10 * time.Millisecond)
-	if returned.Load() {
-		t.Error("it did not wait")
-	}
-	close(done)
-	await(t, "the end of Wait", waiting)
 }
 
 // What a worker had written before it died is not lost.
