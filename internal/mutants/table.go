@@ -182,8 +182,8 @@ var table = []mutant{
 	// Calls.
 	{
 		name: "id check", fault: "F38 F39", file: "child/calls.go", test: "TestHostileWorkers",
-		old: "	k := c.open[id]\n	delete(c.open, id)\n	return k\n",
-		new: "	for id, k := range c.open {\n		delete(c.open, id)\n		return k\n	}\n	return nil\n",
+		old: "	k := c.open[id]\n	if k != nil {\n",
+		new: "	var k *call\n	for _, k = range c.open {\n		break\n	}\n	if k != nil {\n",
 	},
 	{
 		name: "answers of the dead", fault: "F5", file: "child/run.go", test: "TestAnswerOfTheDead",
