@@ -116,7 +116,7 @@ func (r *rival) after(name string, second bool) error {
 // measure takes a row here and there. A row whose rounds do not agree is not
 // taken again: the lines say it.
 func (r *rival) measure(row row, e effort) (lines []line, err error) {
-	e.other = r
+	e.other, e.peers = r, false
 	if err := r.say(orderRow + row.id); err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (o ordered) after(string, bool) error { return o.say(saidDone) }
 
 // serve takes rows as it is told, until its input ends.
 func (o ordered) serve(e effort) error {
-	e.other = o
+	e.other, e.peers = o, false
 	for {
 		order, err := o.in.ReadString('\n')
 		if err != nil {

@@ -8,14 +8,17 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
 )
 
-// orderedVariable makes the test program the other build.
+// orderedVariable makes the test program the other build; its value is the folder
+// of the other programs.
 const orderedVariable = "VERDIGRIS_BENCH_ORDERED"
 
 func newRival(t *testing.T) *rival {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(cmd.Environ(), orderedVariable+"=1")
+	cmd.Env = append(cmd.Environ(), orderedVariable+"="+once.programs)
 	r, err := startRival(cmd)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +55,7 @@ func talk(answers ...string) conversation {
 
 func TestOrders(t *testing.T) {
 	two := row{"X", "", func(e effort) ([]line, error) {
-		scores, err := e.contest(side{"a", func() (sample, error) { return sample{done: 1}, nil }}, side{"b", func() (sample, error) { return sample{done: 2}, nil }})
+		scores, err := e.contest(side{"a", func() (measure.Sample, error) { return measure.Sample{Done: 1}, nil }}, side{"b", func() (measure.Sample, error) { return measure.Sample{Done: 2}, nil }})
 		if err != nil {
 			return nil, err
 		}

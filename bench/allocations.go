@@ -5,6 +5,8 @@ package main
 import (
 	"errors"
 	"runtime"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
 )
 
 // allocations is row M: how many objects a call leaves in the parent's heap for
@@ -26,7 +28,7 @@ func allocations(e effort) (lines []line, err error) {
 			target target
 		}{{"16 B", echoes(small), atMost(0)}, {"struct", mirrors, target{}}} {
 			work := by.name + ", " + what.name
-			scores, err := e.contest(side{work, func() (sample, error) { return by.allocates(e, what.call) }})
+			scores, err := e.contest(side{work, func() (measure.Sample, error) { return by.allocates(e, what.call) }})
 			if err != nil {
 				return nil, err
 			}
@@ -39,10 +41,10 @@ func allocations(e effort) (lines []line, err error) {
 }
 
 // allocates is how many objects, and bytes, this process allocates for a call.
-func (l *lane) allocates(e effort, c call) (s sample, err error) {
+func (l *lane) allocates(e effort, c call) (s measure.Sample, err error) {
 	ctx, cancel := callContext()
 	defer cancel()
-	n := max(int(e.turn.time.Microseconds()/20), e.turn.least)
+	n := max(int(e.turn.Time.Microseconds()/20), e.turn.Least)
 	if err := c(ctx, l); err != nil {
 		return s, err
 	}
@@ -54,7 +56,7 @@ func (l *lane) allocates(e effort, c call) (s sample, err error) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	s.facts = facts{
+	s.Facts = measure.Facts{
 		"objects": float64(after.Mallocs-before.Mallocs) / float64(n),
 		"bytes":   float64(after.TotalAlloc-before.TotalAlloc) / float64(n),
 	}

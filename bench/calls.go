@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/verdigris-go/verdigris/bench/measure"
+	"github.com/verdigris-go/verdigris/bench/peer"
 	"github.com/verdigris-go/verdigris/child"
 )
 
@@ -49,10 +51,10 @@ func (c *contenders) close() error { return endAll(c.ends) }
 func (c *contenders) sides(e effort, size int) []side {
 	echo := echoes(size)
 	return []side{
-		{"child", func() (sample, error) { return c.proc.calls(e.turn, echo) }},
-		{"pool", func() (sample, error) { return c.pool.calls(e.turn, echo) }},
-		{"Go pipe", func() (sample, error) { return c.goPipe.turn(e.turn) }},
-		{"pipe", func() (sample, error) { return c.raw.turn(e.turn) }},
+		{"child", func() (measure.Sample, error) { return c.proc.calls(e.turn, echo) }},
+		{"pool", func() (measure.Sample, error) { return c.pool.calls(e.turn, echo) }},
+		{"Go pipe", func() (measure.Sample, error) { return c.goPipe.turn(e.turn) }},
+		{"pipe", func() (measure.Sample, error) { return c.raw.turn(e.turn) }},
 	}
 }
 
@@ -63,14 +65,17 @@ func loneCaller(e effort) (lines []line, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	scores, err := e.contest(c.sides(e, small)...)
+	others := e.invite()
+	defer func() { err = errors.Join(err, others.close()) }()
+	scores, err := e.contest(append(c.sides(e, small), others.sides(peer.Task{Do: peer.Calls, Size: small, Pace: e.turn})...)...)
 	if err != nil {
 		return nil, err
 	}
+	theirs := others.lines("", nanoseconds, scores[4:], p50, baseline{"pipe", scores[3].of(p50)})
 	for i, by := range []string{"child", "pool"} {
 		ours, goPipe, pipe := scores[i], scores[2], scores[3]
 		lines = append(lines,
-			compare(by, nanoseconds, ours.of(p50), baseline{"pipe", pipe.of(p50)}, atMostTimes(1.1)),
+			compare(by, nanoseconds, ours.of(p50), baseline{"pipe", pipe.of(p50)}, atMostTimes(1.1)).beside(theirs),
 			compare(by+", beside a Go pipe", nanoseconds, ours.of(p50), baseline{"Go pipe", goPipe.of(p50)}, target{}),
 			compare(by+", p99", nanoseconds, ours.of(p99), baseline{"Go pipe", goPipe.of(p99)}, atMostTimes(1)),
 			compare(by+", CPU of both ends", nanoseconds, ours.of(cpu), baseline{"pipe", pipe.of(cpu)}, target{}),
@@ -83,7 +88,7 @@ func loneCaller(e effort) (lines []line, err error) {
 		}
 		lines = append(lines, busy...)
 	}
-	return lines, nil
+	return append(lines, theirs...), nil
 }
 
 // busyLines are those beside n processes that keep a core busy each. The last
@@ -125,7 +130,7 @@ func lowLatencyCaller(e effort) (lines []line, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	us := side{"child", func() (sample, error) { return fast.calls(e.turn, echoes(small)) }}
+	us := side{"child", func() (measure.Sample, error) { return fast.calls(e.turn, echoes(small)) }}
 	sides := []side{us, {"default", c.sides(e, small)[0].turn}, c.sides(e, small)[3]}
 	for _, n := range []int{0, 1, 2, 4} {
 		more, err := lowLatencyBeside(e, n, sides)
@@ -180,8 +185,8 @@ func pausingCaller(e effort) (lines []line, err error) {
 
 func (c *contenders) pausing(e effort, pause time.Duration) []side {
 	echo, buf := echoes(small), make([]byte, small)
-	by := func(caller child.Caller) func() (sample, error) {
-		return func() (sample, error) {
+	by := func(caller child.Caller) func() (measure.Sample, error) {
+		return func() (measure.Sample, error) {
 			ctx, cancel := callContext()
 			defer cancel()
 			return pausing(e.pauses, pause, func() error { return echo(ctx, caller) })
@@ -190,7 +195,7 @@ func (c *contenders) pausing(e effort, pause time.Duration) []side {
 	return []side{
 		{"child", by(c.proc)},
 		{"pool", by(c.pool)},
-		{"Go pipe", func() (sample, error) {
+		{"Go pipe", func() (measure.Sample, error) {
 			return pausing(e.pauses, pause, func() error { return c.goPipe.roundTrip(buf) })
 		}},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/thejerf/suture/v4"
 
+	"github.com/verdigris-go/verdigris/bench/measure"
 	"github.com/verdigris-go/verdigris/tree"
 )
 
@@ -116,8 +117,8 @@ func manyChildren(e effort) (lines []line, err error) {
 		begun bool // before the children come
 	}{{"by a spec", newTreeHouse, false}, {"one by one", newDynamicHouse, true}} {
 		scores, err := e.contest(
-			side{"tree", func() (sample, error) { return startMany(c.ours(), ids, c.begun) }},
-			side{"suture", func() (sample, error) { return startMany(newSutureHouse(), ids, c.begun) }})
+			side{"tree", func() (measure.Sample, error) { return startMany(c.ours(), ids, c.begun) }},
+			side{"suture", func() (measure.Sample, error) { return startMany(newSutureHouse(), ids, c.begun) }})
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +131,7 @@ func manyChildren(e effort) (lines []line, err error) {
 }
 
 // startMany yields the time until all children run, and the memory of each.
-func startMany(h house, ids []string, begun bool) (s sample, err error) {
+func startMany(h house, ids []string, begun bool) (s measure.Sample, err error) {
 	settle(min(len(ids), 1000))
 	used := memory()
 	var up sync.WaitGroup
@@ -152,9 +153,9 @@ func startMany(h house, ids []string, begun bool) (s sample, err error) {
 		return s, err
 	}
 	up.Wait()
-	s.done, s.wall = len(ids), time.Since(begin)
+	s.Done, s.Wall = len(ids), time.Since(begin)
 	runtime.GC()
-	s.facts = facts{"memory": (memory() - used) / float64(len(ids))}
+	s.Facts = measure.Facts{"memory": (memory() - used) / float64(len(ids))}
 	h.stop()
 	return s, nil
 }
@@ -210,13 +211,13 @@ func (f *failing) Serve(ctx context.Context) error {
 }
 
 // restarts makes it fail n times, each time when it is up again.
-func (f *failing) restarts(n int) (sample, error) {
+func (f *failing) restarts(n int) (measure.Sample, error) {
 	begin := time.Now()
 	for range n {
 		f.fail <- struct{}{}
 		<-f.up
 	}
-	return sample{done: n, wall: time.Since(begin)}, nil
+	return measure.Sample{Done: n, Wall: time.Since(begin)}, nil
 }
 
 // begin starts a house that has f in it, and sees it up.
@@ -244,8 +245,8 @@ func restarts(e effort) (lines []line, err error) {
 		return nil, err
 	}
 	defer few.stop()
-	turn := func(f *failing) func() (sample, error) {
-		return func() (sample, error) { return f.restarts(e.restarts) }
+	turn := func(f *failing) func() (measure.Sample, error) {
+		return func() (measure.Sample, error) { return f.restarts(e.restarts) }
 	}
 	scores, err := e.contest(side{"tree", turn(ourChild)}, side{"suture", turn(theirChild)}, side{"of 10", turn(fewChild)})
 	if err != nil {
@@ -276,8 +277,8 @@ func crowded(h house, n int) (house, *failing, error) {
 func storms(e effort) (lines []line, err error) {
 	for _, n := range []int{1, 100} {
 		scores, err := e.contest(
-			side{"tree", func() (sample, error) { return storm(newTreeHouse(), n, e.storm) }},
-			side{"suture", func() (sample, error) { return storm(newSutureHouse(), n, e.storm) }})
+			side{"tree", func() (measure.Sample, error) { return storm(newTreeHouse(), n, e.storm) }},
+			side{"suture", func() (measure.Sample, error) { return storm(newSutureHouse(), n, e.storm) }})
 		if err != nil {
 			return nil, err
 		}
@@ -289,7 +290,7 @@ func storms(e effort) (lines []line, err error) {
 }
 
 // storm lets n children fail until there were so many failures.
-func storm(h house, n, failures int) (s sample, err error) {
+func storm(h house, n, failures int) (s measure.Sample, err error) {
 	settle(min(failures, 1000))
 	var left atomic.Int64
 	left.Store(int64(failures))
@@ -310,7 +311,7 @@ func storm(h house, n, failures int) (s sample, err error) {
 		return s, err
 	}
 	<-done
-	s.done, s.wall = failures, time.Since(begin)
+	s.Done, s.Wall = failures, time.Since(begin)
 	h.stop()
 	return s, nil
 }
@@ -337,8 +338,8 @@ func deepRestarts(e effort) ([]line, error) {
 		defer houses[i].stop()
 	}
 	scores, err := e.contest(
-		side{"tree", func() (sample, error) { return f[0].restarts(e.restarts) }},
-		side{"suture", func() (sample, error) { return f[1].restarts(e.restarts) }})
+		side{"tree", func() (measure.Sample, error) { return f[0].restarts(e.restarts) }},
+		side{"suture", func() (measure.Sample, error) { return f[1].restarts(e.restarts) }})
 	if err != nil {
 		return nil, err
 	}

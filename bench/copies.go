@@ -2,7 +2,11 @@
 
 package main
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
+)
 
 // The baseline "copies": what shared memory must pay for a payload that goes
 // there and back when nobody's memory is believed or lent: four copies, two for
@@ -20,8 +24,8 @@ func newCopies(size int) *copies {
 	return c
 }
 
-func (c *copies) turn(long pace) (sample, error) {
-	return timed(long, nil, func() error {
+func (c *copies) turn(long measure.Pace) (measure.Sample, error) {
+	return measure.Timed(long, nil, func() error {
 		for i := range len(c.buffers) - 1 {
 			copy(c.buffers[i+1], c.buffers[i])
 		}

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"time"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
+	"github.com/verdigris-go/verdigris/bench/peer"
 )
 
 const (
@@ -36,65 +39,47 @@ func crowds(e effort) (lines []line, err error) {
 		}
 		ends = append(ends, lane.close)
 		sides = append(sides,
-			side{l.name + ", 16 B", func() (sample, error) { return lane.crowd(callers, e.turn.time, echoes(small)) }},
-			side{l.name + ", struct", func() (sample, error) { return lane.crowd(callers, e.turn.time, mirrors) }})
+			side{l.name + ", 16 B", func() (measure.Sample, error) { return lane.crowd(callers, e.turn.Time, echoes(small)) }},
+			side{l.name + ", struct", func() (measure.Sample, error) { return lane.crowd(callers, e.turn.Time, mirrors) }})
 	}
-	sides = append(sides, side{channelsName, func() (sample, error) { return throughChannels(callers, e.turn.time) }})
+	sides = append(sides, side{channelsName, func() (measure.Sample, error) { return throughChannels(callers, e.turn.Time) }})
+	last := len(sides) - 1
+	others := e.invite()
+	ends = append(ends, others.close)
+	pace := measure.Pace{Time: e.turn.Time}
+	sides = append(sides, others.sides(peer.Task{Do: peer.Crowd, Size: small, Callers: callers, Pace: pace})...)
+	sides = append(sides, others.sides(peer.Task{Do: peer.Crowd, Callers: callers, Pace: pace})...)
 	scores, err := e.contest(sides...)
 	if err != nil {
 		return nil, err
 	}
-	last := len(sides) - 1
+	standard := baseline{channelsName, scores[last].of(rate)}
+	theirs := map[string][]line{
+		"16 B":   others.lines(", 16 B", perSecond, scores[last+1:], rate, standard),
+		"struct": others.lines(", struct", perSecond, scores[last+1+len(others):], rate, standard),
+	}
 	for i, s := range sides[:last] {
+		_, what, _ := strings.Cut(s.name, ", ")
 		lines = append(lines,
-			compare(s.name, perSecond, scores[i].of(rate), baseline{channelsName, scores[last].of(rate)}, atLeast(wantedRate)),
+			compare(s.name, perSecond, scores[i].of(rate), standard, atLeast(wantedRate)).beside(theirs[what]),
 			alone(s.name+", CPU of both ends", nanoseconds, scores[i].of(cpu), atMost(wantedCPU)))
 	}
-	return lines, nil
+	return append(append(lines, theirs["16 B"]...), theirs["struct"]...), nil
 }
 
-// crowd lets n callers call at once for so long.
-func (l *lane) crowd(n int, d time.Duration, c call) (sample, error) {
-	ctx, cancel := callContext()
+// crowd lets n callers call at once for so long, each with a context of its own.
+func (l *lane) crowd(n int, d time.Duration, c call) (measure.Sample, error) {
+	all, cancel := callContext()
 	defer cancel()
-	return together(n, d, l.pids(), func() error { return c(ctx, l) })
-}
-
-// together lets n goroutines repeat an operation for so long. None is timed by
-// itself, because the clock would be a part of what is measured.
-func together(n int, d time.Duration, pids []int, operation func() error) (s sample, err error) {
-	used, err := processorTime(pids...)
-	if err != nil {
-		return s, err
-	}
-	var over atomic.Bool
-	var all sync.WaitGroup
-	var done atomic.Int64
-	errs := make([]error, n)
-	begin := time.Now()
-	for i := range n {
-		all.Go(func() {
-			for own := 0; ; own++ {
-				if own > 0 && over.Load() || errs[i] != nil {
-					done.Add(int64(own))
-					return
-				}
-				errs[i] = operation()
-			}
-		})
-	}
-	time.Sleep(d)
-	over.Store(true)
-	all.Wait()
-	s.done, s.wall = int(done.Load()), time.Since(begin)
-	now, err := processorTime(pids...)
-	s.cpu = now - used
-	return s, errors.Join(append(errs, err)...)
+	return measure.Together(n, d, l.pids(), func() (func() error, func()) {
+		ctx, cancel := context.WithTimeout(all, patience)
+		return func() error { return c(ctx, l) }, cancel
+	})
 }
 
 // throughChannels is the bound for B: no other process at all, a goroutine that
 // answers through channels.
-func throughChannels(n int, d time.Duration) (sample, error) {
+func throughChannels(n int, d time.Duration) (measure.Sample, error) {
 	type ask struct {
 		payload [small]byte
 		answer  chan [small]byte
@@ -106,12 +91,8 @@ func throughChannels(n int, d time.Duration) (sample, error) {
 			a.answer <- a.payload
 		}
 	}()
-	free := sync.Pool{New: func() any { return make(chan [small]byte, 1) }}
-	return together(n, d, nil, func() error {
-		a := ask{answer: free.Get().(chan [small]byte)}
-		asks <- a
-		<-a.answer
-		free.Put(a.answer)
-		return nil
+	return measure.Together(n, d, nil, func() (func() error, func()) {
+		a := ask{answer: make(chan [small]byte, 1)}
+		return func() error { asks <- a; <-a.answer; return nil }, func() {}
 	})
 }

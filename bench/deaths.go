@@ -10,14 +10,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/verdigris-go/verdigris/bench/measure"
+	"github.com/verdigris-go/verdigris/bench/peer"
 	"github.com/verdigris-go/verdigris/child"
 	"github.com/verdigris-go/verdigris/internal/ccrash"
 	"github.com/verdigris-go/verdigris/pool"
 )
 
 // kills is row D1.
-func kills(e effort) ([]line, error) {
-	return deathLines(e, 6, []dying{{"SIGKILL", (*victim).kill}})
+func kills(e effort) (lines []line, err error) {
+	others := e.invite()
+	defer func() { err = errors.Join(err, others.close()) }()
+	return deathLines(e, 6, []dying{{"SIGKILL", (*victim).kill}}, others)
 }
 
 // crashes is row D2.
@@ -43,7 +47,7 @@ func crashes(e effort) ([]line, error) {
 		{fault, plain(byFault)},
 		{"panic" + heavy, resident(byPanic)},
 		{fault + heavy, resident(byFault)},
-	})
+	}, nil)
 }
 
 // dying is one way to die; what it returns is the time from the death to the
@@ -54,7 +58,7 @@ type dying struct {
 }
 
 // deathLines compares ways to die with the notice of a small child's death.
-func deathLines(e effort, limit float64, ways []dying) (lines []line, err error) {
+func deathLines(e effort, limit float64, ways []dying, others guests) (lines []line, err error) {
 	v, err := newVictim()
 	if err != nil {
 		return nil, err
@@ -62,8 +66,8 @@ func deathLines(e effort, limit float64, ways []dying) (lines []line, err error)
 	defer func() { err = errors.Join(err, v.lane.close()) }()
 	var sides []side
 	for _, w := range ways {
-		sides = append(sides, side{w.name, func() (sample, error) {
-			return repeat(e.deaths, func() (time.Duration, error) {
+		sides = append(sides, side{w.name, func() (measure.Sample, error) {
+			return measure.Repeat(e.deaths, func() (time.Duration, error) {
 				if err := awaitSpare(v.pool); err != nil {
 					return 0, err
 				}
@@ -72,17 +76,20 @@ func deathLines(e effort, limit float64, ways []dying) (lines []line, err error)
 			})
 		}})
 	}
-	sides = append(sides, side{"notice", func() (sample, error) { return notices(e.deaths) }})
+	sides = append(sides, side{"notice", func() (measure.Sample, error) { return notices(e.deaths) }})
+	sides = append(sides, others.sides(peer.Task{Do: peer.Kills, Times: e.deaths})...)
 	scores, err := e.contest(sides...)
 	if err != nil {
 		return nil, err
 	}
 	last := len(ways)
+	standard := baseline{"notice", scores[last].of(p50)}
+	theirs := others.lines(", started again", nanoseconds, scores[last+1:], p50, standard)
 	for i, w := range ways {
 		lines = append(lines, compare(w.name+" to next answer, with a spare", nanoseconds, scores[i].of(p50),
-			baseline{"notice", scores[last].of(p50)}, atMostTimes(limit)))
+			standard, atMostTimes(limit)).beside(theirs))
 	}
-	return lines, nil
+	return append(lines, theirs...), nil
 }
 
 // victim is a pool of one worker with a spare, whose workers die.
@@ -105,7 +112,7 @@ func (v *victim) kill() (time.Duration, error) {
 		return 0, err
 	}
 	time.Sleep(time.Millisecond)
-	begin := monotonic()
+	begin := measure.Monotonic()
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		return 0, err
 	}
@@ -123,7 +130,7 @@ func (v *victim) crash(how string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	at := monotonic() + appointment
+	at := measure.Monotonic() + appointment
 	_, err = die.Call(ctx, v.lane, death{at, how})
 	if _, crashed := errors.AsType[*child.CrashError](err); !crashed {
 		return 0, fmt.Errorf("instead of a crash by %s: %w", how, err)
@@ -143,7 +150,7 @@ func (v *victim) next(ctx context.Context, dead int, since time.Duration) (time.
 		case pid == dead:
 			return 0, fmt.Errorf("process %d has answered after its death", dead)
 		default:
-			return monotonic() - since, nil
+			return measure.Monotonic() - since, nil
 		}
 	}
 }

@@ -18,5 +18,6 @@
 // Read next: rows.go for the list of the rows, turns.go for how sides take turns,
 // stats.go and report.go for what is made of the figures, then the file of the
 // row: calls.go, payload.go, crowd.go, starts.go, deaths.go, idle.go,
-// children.go, thousand.go; baselines are in pipes.go, copies.go and notice.go.
+// children.go, thousand.go; baselines are in pipes.go, copies.go and notice.go,
+// peers in peers.go and the folder of that name, two builds in against.go.
 package main

@@ -9,25 +9,16 @@ import (
 	"runtime/pprof"
 	"time"
 
+	"github.com/verdigris-go/verdigris/bench/measure"
+	"github.com/verdigris-go/verdigris/bench/peer"
 	"github.com/verdigris-go/verdigris/child"
 	"github.com/verdigris-go/verdigris/internal/ccrash"
 )
 
-// order is the small typed struct of the rows.
-type order struct {
-	ID            uint64
-	Customer      string
-	Width, Height int
-	Ratio         float64
-	Urgent        bool
-}
-
-var smallStruct = order{123456, "customer-0042", 640, 480, 1.3333, true}
-
 // What runs in the workers.
 var (
 	echo   = child.Define("bench.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
-	mirror = child.Define("bench.mirror", func(_ context.Context, o order) (order, error) { return o, nil })
+	mirror = child.Define("bench.mirror", func(_ context.Context, o peer.Order) (peer.Order, error) { return o, nil })
 	who    = child.Define("bench.who", func(context.Context, bool) (int, error) { return os.Getpid(), nil })
 	fill   = child.Define("bench.fill", func(_ context.Context, mib int) (bool, error) { return ccrash.Leak(mib << 20), nil })
 	die    = child.Define("bench.die", func(_ context.Context, d death) (bool, error) { d.happen(); return false, nil })
@@ -48,8 +39,8 @@ const (
 )
 
 func (d death) happen() {
-	time.Sleep(d.At - monotonic() - 2*time.Millisecond) // the rest awake, or it would be late
-	for monotonic() < d.At {
+	time.Sleep(d.At - measure.Monotonic() - 2*time.Millisecond) // the rest awake, or it would be late
+	for measure.Monotonic() < d.At {
 	}
 	if d.How == byFault {
 		ccrash.Segfault()

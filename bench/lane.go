@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/verdigris-go/verdigris/bench/measure"
+	"github.com/verdigris-go/verdigris/bench/peer"
 	"github.com/verdigris-go/verdigris/child"
 	"github.com/verdigris-go/verdigris/pool"
 	"github.com/verdigris-go/verdigris/strategy"
@@ -148,29 +150,29 @@ func echoes(size int) call {
 }
 
 func mirrors(ctx context.Context, c child.Caller) error {
-	out, err := mirror.Call(ctx, c, smallStruct)
-	if err == nil && out != smallStruct {
+	out, err := mirror.Call(ctx, c, peer.Example)
+	if err == nil && out != peer.Example {
 		err = errors.New("the answer is not what was sent")
 	}
 	return err
 }
 
 // calls makes calls one after the other.
-func (l *lane) calls(long pace, c call) (sample, error) {
+func (l *lane) calls(long measure.Pace, c call) (measure.Sample, error) {
 	ctx, cancel := callContext()
 	defer cancel()
-	return timed(long, l.pids(), func() error { return c(ctx, l) })
+	return measure.Timed(long, l.pids(), func() error { return c(ctx, l) })
 }
 
 // pausing makes n calls with a pause before each.
-func pausing(n int, pause time.Duration, operation func() error) (s sample, err error) {
+func pausing(n int, pause time.Duration, operation func() error) (s measure.Sample, err error) {
 	for range n {
 		time.Sleep(pause)
 		begin := time.Now()
 		if err := operation(); err != nil {
 			return s, err
 		}
-		s.took = append(s.took, time.Since(begin))
+		s.Took = append(s.Took, time.Since(begin))
 	}
 	return s, nil
 }

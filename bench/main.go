@@ -48,6 +48,12 @@ type options struct {
 }
 
 func (o options) run() error {
+	dir, remove, err := findPrograms()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = remove() }() // nobody needs them any more
+	o.effort.programs = dir
 	switch {
 	case o.ordered:
 		return ordered{conversation{bufio.NewReader(os.Stdin), os.Stdout}}.serve(o.effort)
@@ -61,15 +67,15 @@ func (o options) run() error {
 		defer other.end()
 		return o.report(other.measure)
 	}
-	return o.report(measure)
+	return o.report(takeRow)
 }
 
 // report takes the rows and prints what they say.
-func (o options) report(measure func(row, effort) ([]line, error)) error {
+func (o options) report(take func(row, effort) ([]line, error)) error {
 	r := report{Machine: look(o.effort)}
 	for _, row := range o.rows {
 		fmt.Fprintln(os.Stderr, "bench:", row.id, row.what)
-		lines, err := measure(row, o.effort)
+		lines, err := take(row, o.effort)
 		if err != nil {
 			return fmt.Errorf("row %s: %w", row.id, err)
 		}

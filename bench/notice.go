@@ -10,17 +10,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
 )
 
 // The baseline "notice": from kill(2) until the kernel tells the parent, by a
 // pidfd, that a small child is dead. The child is cat(1).
-func notices(n int) (s sample, err error) {
+func notices(n int) (s measure.Sample, err error) {
 	for range n {
 		took, err := notice()
 		if err != nil {
 			return s, err
 		}
-		s.took = append(s.took, took)
+		s.Took = append(s.Took, took)
 	}
 	return s, nil
 }
@@ -52,14 +54,14 @@ func notice() (took time.Duration, err error) {
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	begin := monotonic()
+	begin := measure.Monotonic()
 	if err := unix.Kill(p.pid(), unix.SIGKILL); err != nil {
 		return 0, err
 	}
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
 		if n == 1 {
-			return monotonic() - begin, nil
+			return measure.Monotonic() - begin, nil
 		}
 		if err != nil && err != unix.EINTR {
 			return 0, err

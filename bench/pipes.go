@@ -9,10 +9,11 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
 )
 
 // The baseline "pipe": two processes that pass a message to and fro through two
@@ -94,7 +95,7 @@ func rawTransfer(call uintptr, fd int, b []byte) error {
 }
 
 // turn makes round trips.
-func (p *rawPipe) turn(long pace) (s sample, err error) {
+func (p *rawPipe) turn(long measure.Pace) (s measure.Sample, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := pin(p.core); err != nil {
@@ -102,7 +103,7 @@ func (p *rawPipe) turn(long pace) (s sample, err error) {
 	}
 	defer func() { err = errors.Join(err, pin(-1)) }()
 	buf := make([]byte, p.size)
-	return timed(long, []int{p.partner.pid()}, func() error {
+	return measure.Timed(long, []int{p.partner.pid()}, func() error {
 		if err := rawTransfer(unix.SYS_WRITE, p.out, buf); err != nil {
 			return err
 		}
@@ -161,37 +162,12 @@ func (p *goPipe) roundTrip(buf []byte) error {
 	return err
 }
 
-func (p *goPipe) turn(long pace) (sample, error) {
+func (p *goPipe) turn(long measure.Pace) (measure.Sample, error) {
 	buf := make([]byte, p.size)
-	return timed(long, []int{p.partner.pid()}, func() error { return p.roundTrip(buf) })
+	return measure.Timed(long, []int{p.partner.pid()}, func() error { return p.roundTrip(buf) })
 }
 
 func (p *goPipe) close() error {
 	p.partner.end()
 	return nil
-}
-
-// timed repeats an operation for a turn, and times each.
-func timed(long pace, pids []int, operation func() error) (s sample, err error) {
-	if err := operation(); err != nil { // the first after a pause is not like the others
-		return s, err
-	}
-	used, err := processorTime(pids...)
-	if err != nil {
-		return s, err
-	}
-	s.took = make([]time.Duration, 0, 1<<14)
-	begin := time.Now()
-	for now := begin; now.Sub(begin) < long.time || len(s.took) < long.least; {
-		if err := operation(); err != nil {
-			return s, err
-		}
-		next := time.Now()
-		s.took = append(s.took, next.Sub(now))
-		now = next
-	}
-	s.done, s.wall = len(s.took), time.Since(begin)
-	now, err := processorTime(pids...)
-	s.cpu = now - used
-	return s, err
 }

@@ -82,7 +82,7 @@ func (s scene) profile(base string, d time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	p := got.point()
+	p := scored(got)
 	fmt.Fprintf(os.Stderr, "bench: %s: %s, %s of processor time a call\n", base, perSecond.write(p.rate), nanoseconds.write(p.cpu))
 	_, err = record.Call(context.Background(), l, "")
 	return err

@@ -138,6 +138,8 @@ type line struct {
 	Target   target  `json:"target"`
 	Verdict  verdict `json:"verdict"`
 	Note     string  `json:"note,omitempty"`
+	Peer     bool    `json:"peer,omitempty"`    // not ours
+	Nearest  string  `json:"nearest,omitempty"` // of the peers, and its value
 
 	Rounds []float64 `json:"rounds"` // ours, one by one
 }
@@ -186,17 +188,30 @@ func (r report) writeJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-const tableHead = "| row | work | ours | baseline | ratio | target | |\n|---|---|---|---|---|---|---|\n"
+const tableHead = "| row | work | median [min .. max] | baseline | ratio | target | | nearest peer |\n|---|---|---|---|---|---|---|---|\n"
 
-// writeTable writes Markdown.
+// writeTable writes Markdown. The first line of a row is in bold; the lines of
+// peers stand behind ours.
 func (r report) writeTable(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(r.Machine.String() + "\n" + tableHead)
-	for _, l := range r.Lines {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", l.Row, l.Work, l.ours(), l.base(), l.ratio(), l.Target.write(l.Unit), l.end())
+	for i, l := range r.Lines {
+		row := l.Row
+		if i == 0 || r.Lines[i-1].Row != row {
+			row = "**" + row + "**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n",
+			row, l.work(), l.ours(), l.base(), l.ratio(), l.Target.write(l.Unit), l.end(), l.Nearest)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (l line) work() string {
+	if l.Peer {
+		return "*" + l.Work + "*"
+	}
+	return l.Work
 }
 
 func (l line) ours() string {

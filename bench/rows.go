@@ -7,18 +7,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// pace is how long a side repeats something in a turn.
-type pace struct {
-	time  time.Duration
-	least int // times, however long they take
-}
+	"github.com/verdigris-go/verdigris/bench/measure"
+)
 
 // effort says how much is done of everything.
 type effort struct {
 	rounds   int
-	turn     pace
+	turn     measure.Pace
 	pauses   int           // calls with pauses between them, in a turn
 	starts   int           // of workers in a turn
 	deaths   int           // in a turn
@@ -31,11 +27,13 @@ type effort struct {
 	storm    int           // restarts in a storm
 	depth    int           // levels of supervisors
 	other    otherBuild    // that takes the same turns
+	peers    bool          // they take part
+	programs string        // the folder of the other programs of this module
 }
 
 var full = effort{
-	rounds: 5, turn: pace{100 * time.Millisecond, 10}, pauses: 60, starts: 5, deaths: 4, resident: 64, window: 10 * time.Second,
-	idlers: 100, workers: 1000, children: 100_000, restarts: 500, storm: 30_000, depth: 100, other: noBuild{},
+	rounds: 5, turn: measure.Pace{Time: 100 * time.Millisecond, Least: 10}, pauses: 60, starts: 5, deaths: 4, resident: 64, window: 10 * time.Second,
+	idlers: 100, workers: 1000, children: 100_000, restarts: 500, storm: 30_000, depth: 100, other: noBuild{}, peers: true,
 }
 
 // row is one row of the table.
@@ -84,12 +82,12 @@ func rowIDs() (ids []string) {
 	return ids
 }
 
-// measure takes a row. One whose rounds do not agree is taken once more: then
-// the second reading counts, whatever it says.
-func measure(r row, e effort) ([]line, error) {
+// takeRow takes a row. One that has a target, and whose rounds do not agree, is
+// taken once more: then the second reading counts, whatever it says.
+func takeRow(r row, e effort) ([]line, error) {
 	lines, err := r.lines(e)
 	wild := func(l line) bool { return !l.steady() }
-	if err == nil && slices.ContainsFunc(lines, wild) {
+	if err == nil && slices.ContainsFunc(lines, func(l line) bool { return wild(l) && l.Target.Sign != "" }) {
 		lines, err = r.lines(e)
 	}
 	for i := range lines {

@@ -7,31 +7,36 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
+	"github.com/verdigris-go/verdigris/bench/peer"
 )
 
 // coldStarts is row C1.
-func coldStarts(e effort) ([]line, error) {
-	scores, err := e.contest(
-		side{"child", func() (sample, error) { return repeat(e.starts, coldStart) }},
-		side{"floor", func() (sample, error) { return repeat(e.starts, floor) }})
+func coldStarts(e effort) (lines []line, err error) {
+	ours, err := e.open(tiny, tiny)
 	if err != nil {
 		return nil, err
 	}
-	return []line{
-		compare("start to first answer", nanoseconds, scores[0].of(p50), baseline{"floor", scores[1].of(p50)}, atMostTimes(1.2)),
-	}, nil
-}
-
-// repeat takes the times of n operations that time themselves.
-func repeat(n int, operation func() (time.Duration, error)) (s sample, err error) {
-	for range n {
-		took, err := operation()
-		if err != nil {
-			return s, err
-		}
-		s.took = append(s.took, took)
+	defer func() { err = errors.Join(err, ours.Close()) }()
+	others := e.invite()
+	defer func() { err = errors.Join(err, others.close()) }()
+	start := peer.Task{Do: peer.Starts, Times: e.starts}
+	sides := []side{
+		{tiny, asking(ours, start)},
+		{"floor of " + tiny, asking(ours, peer.Task{Do: peer.Floor, Times: e.starts})},
+		{"child", func() (measure.Sample, error) { return measure.Repeat(e.starts, coldStart) }},
+		{"floor", func() (measure.Sample, error) { return measure.Repeat(e.starts, floor) }},
 	}
-	return s, nil
+	scores, err := e.contest(append(sides, others.sides(start)...)...)
+	if err != nil {
+		return nil, err
+	}
+	theirs := others.lines("", nanoseconds, scores[4:], p50, baseline{})
+	return append([]line{
+		compare("small program, start to first answer", nanoseconds, scores[0].of(p50), baseline{"floor", scores[1].of(p50)}, atMostTimes(1.2)).beside(theirs),
+		compare("bench itself, start to first answer", nanoseconds, scores[2].of(p50), baseline{"floor", scores[3].of(p50)}, target{}),
+	}, theirs...), nil
 }
 
 // coldStart is the time from nothing to a worker's first answer.
@@ -75,8 +80,8 @@ const settling = 5 * time.Millisecond
 // warmStarts is row C2.
 func warmStarts(e effort) ([]line, error) {
 	scores, err := e.contest(
-		side{"pool", func() (sample, error) { return repeat(e.deaths, warmStart) }},
-		side{"notice", func() (sample, error) { return notices(e.deaths) }})
+		side{"pool", func() (measure.Sample, error) { return measure.Repeat(e.deaths, warmStart) }},
+		side{"notice", func() (measure.Sample, error) { return notices(e.deaths) }})
 	if err != nil {
 		return nil, err
 	}

@@ -4,36 +4,9 @@ package main
 
 import (
 	"slices"
-	"time"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
 )
-
-// sample is what a turn of one side has yielded.
-type sample struct {
-	took  []time.Duration // each operation, where they were timed one by one
-	done  int             // operations, where they were not, or when cpu is of interest
-	wall  time.Duration   // the whole turn
-	cpu   time.Duration   // of all processes that took part
-	facts facts           // what is neither a time nor a rate
-}
-
-// and joins two turns of the same side.
-func (s sample) and(t sample) sample {
-	return sample{
-		slices.Concat(s.took, t.took), s.done + t.done, s.wall + t.wall, s.cpu + t.cpu, s.facts.and(t.facts),
-	}
-}
-
-// facts are values by name.
-type facts map[string]float64
-
-// and is the mean of what two turns have found.
-func (f facts) and(g facts) facts {
-	mean := facts{}
-	for name, v := range f {
-		mean[name] = (v + g[name]) / 2
-	}
-	return mean
-}
 
 // point is what a side has scored in one round.
 type point struct {
@@ -41,20 +14,21 @@ type point struct {
 	each     float64 // ns of wall time for each operation
 	rate     float64 // operations in a second
 	cpu      float64 // ns of processor time for each operation
-	facts    facts
+	facts    measure.Facts
 }
 
-func (s sample) point() point {
-	p := point{facts: s.facts}
-	if n := max(s.done, len(s.took)); n > 0 {
-		p.each, p.cpu = float64(s.wall)/float64(n), float64(s.cpu)/float64(n)
-		if s.wall > 0 {
-			p.rate = float64(n) / s.wall.Seconds()
+// scored is what is made of a turn.
+func scored(s measure.Sample) point {
+	p := point{facts: s.Facts}
+	if n := max(s.Done, len(s.Took)); n > 0 {
+		p.each, p.cpu = float64(s.Wall)/float64(n), float64(s.CPU)/float64(n)
+		if s.Wall > 0 {
+			p.rate = float64(n) / s.Wall.Seconds()
 		}
 	}
-	if len(s.took) > 0 {
-		slices.Sort(s.took)
-		p.p50, p.p99 = float64(rank(s.took, 0.5)), float64(rank(s.took, 0.99))
+	if len(s.Took) > 0 {
+		slices.Sort(s.Took)
+		p.p50, p.p99 = float64(rank(s.Took, 0.5)), float64(rank(s.Took, 0.99))
 	}
 	return p
 }

@@ -11,23 +11,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
 )
 
 func TestPoint(t *testing.T) {
-	s := sample{wall: 2 * time.Second, cpu: 400 * time.Millisecond, facts: facts{"f": 7}}
+	s := measure.Sample{Wall: 2 * time.Second, CPU: 400 * time.Millisecond, Facts: measure.Facts{"f": 7}}
 	for n := range 100 {
-		s.took = append(s.took, time.Duration(100-n)*time.Microsecond) // not in order
+		s.Took = append(s.Took, time.Duration(100-n)*time.Microsecond) // not in order
 	}
-	got := s.point()
-	want := point{p50: 50e3, p99: 99e3, each: 20e6, rate: 50, cpu: 4e6, facts: facts{"f": 7}}
+	got := scored(s)
+	want := point{p50: 50e3, p99: 99e3, each: 20e6, rate: 50, cpu: 4e6, facts: measure.Facts{"f": 7}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, not %+v", got, want)
 	}
-	counted := sample{done: 10, wall: time.Second}.point()
+	counted := scored(measure.Sample{Done: 10, Wall: time.Second})
 	if counted.rate != 10 || counted.each != 1e8 || counted.p50 != 0 {
 		t.Errorf("of operations that were only counted: %+v", counted)
 	}
-	if empty := (sample{}).point(); !reflect.DeepEqual(empty, point{}) {
+	if empty := scored(measure.Sample{}); !reflect.DeepEqual(empty, point{}) {
 		t.Errorf("of nothing: %+v", empty)
 	}
 }
@@ -78,9 +80,9 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 func TestContest(t *testing.T) {
 	var order strings.Builder
 	turn := func(name string, took time.Duration) side {
-		return side{name, func() (sample, error) {
+		return side{name, func() (measure.Sample, error) {
 			order.WriteString(name)
-			return sample{took: []time.Duration{took}, done: 1, wall: took}, nil
+			return measure.Sample{Took: []time.Duration{took}, Done: 1, Wall: took}, nil
 		}}
 	}
 	scores, err := rounds(2).contest(turn("a", 1), turn("b", 2), turn("c", 3))
@@ -96,11 +98,11 @@ func TestContest(t *testing.T) {
 		}
 	}
 	calls := 0
-	broken := side{"broken", func() (sample, error) {
+	broken := side{"broken", func() (measure.Sample, error) {
 		if calls++; calls == 2 {
-			return sample{}, errors.New("out of order")
+			return measure.Sample{}, errors.New("out of order")
 		}
-		return sample{}, nil
+		return measure.Sample{}, nil
 	}}
 	if _, err := rounds(1).contest(turn("a", 1), broken); err == nil || err.Error() != "broken: out of order" {
 		t.Error(err)
@@ -159,13 +161,15 @@ func TestWriting(t *testing.T) {
 }
 
 func sampleReport() report {
-	r := report{Lines: []line{
-		compare("by a child", nanoseconds, []float64{9000, 10000, 11000}, baseline{"pipe", []float64{9000, 5000, 5500}}, atMostTimes(1.1)),
+	others := guests{{name: "slow"}, {name: "broken", err: errors.New("it hangs")}}
+	theirs := others.lines("", nanoseconds, []score{{{p50: 20e3}}, {{}}}, p50, baseline{})
+	r := report{Lines: append([]line{
+		compare("by a child", nanoseconds, []float64{9000, 10000, 11000}, baseline{"pipe", []float64{9000, 5000, 5500}}, atMostTimes(1.1)).beside(theirs),
 		alone("calls", perSecond, []float64{400000}, atLeast(300000)),
 		alone("objects", count, []float64{0}, atMost(0)),
 		alone("to look at", bytes, []float64{592}, target{}),
 		absent("by a child", "Config.LowLatency"),
-	}}
+	}, theirs...)}
 	for i := range r.Lines {
 		r.Lines[i].Row = "X"
 	}
@@ -173,13 +177,15 @@ func sampleReport() report {
 }
 
 func TestTable(t *testing.T) {
-	const want = `| row | work | ours | baseline | ratio | target | |
-|---|---|---|---|---|---|---|
-| X | by a child | 10 us [9 us .. 11 us] | pipe 5.5 us [5 us .. 9 us] | 2 [1 .. 2] | <= 1.1 x | missed |
-| X | calls | 400,000/s |  |  | >= 300,000/s | met |
-| X | objects | 0 |  |  | <= 0 | met |
-| X | to look at | 592 B |  |  |  |  |
-| X | by a child |  |  |  |  | not there, Config.LowLatency |
+	const want = `| row | work | median [min .. max] | baseline | ratio | target | | nearest peer |
+|---|---|---|---|---|---|---|---|
+| **X** | by a child | 10 us [9 us .. 11 us] | pipe 5.5 us [5 us .. 9 us] | 2 [1 .. 2] | <= 1.1 x | missed | slow 20 us |
+| X | calls | 400,000/s |  |  | >= 300,000/s | met |  |
+| X | objects | 0 |  |  | <= 0 | met |  |
+| X | to look at | 592 B |  |  |  |  |  |
+| X | by a child |  |  |  |  | not there, Config.LowLatency |  |
+| X | *slow* | 20 us |  |  |  |  |  |
+| X | *broken* |  |  |  |  | not there, it hangs |  |
 `
 	var b strings.Builder
 	if err := sampleReport().writeTable(&b); err != nil {

@@ -10,12 +10,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/verdigris-go/verdigris/bench/measure"
 	"github.com/verdigris-go/verdigris/pool"
 )
 
 // thousand is row G.
 func thousand(e effort) ([]line, error) {
-	scores, err := e.contest(side{"pool", func() (sample, error) { return muster(e.workers) }})
+	scores, err := e.contest(side{"pool", func() (measure.Sample, error) { return muster(e.workers) }})
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func thousand(e effort) ([]line, error) {
 
 // muster starts n workers, calls each once, and stops them. Lost are answers
 // that did not come, and processes that were left.
-func muster(n int) (s sample, err error) {
+func muster(n int) (s measure.Sample, err error) {
 	before, err := descriptors()
 	if err != nil {
 		return s, err
@@ -43,19 +44,19 @@ func muster(n int) (s sample, err error) {
 	if err != nil {
 		return s, fmt.Errorf("starting %d workers: %w", n, err)
 	}
-	s.facts = facts{"start": float64(time.Since(begin))}
+	s.Facts = measure.Facts{"start": float64(time.Since(begin))}
 	pids := l.pids()
 	answers, took := callEach(l, n)
-	s.facts["answer"] = float64(took)
+	s.Facts["answer"] = float64(took)
 	open, err := descriptors()
-	s.facts["descriptors"] = (open - before) / float64(n)
+	s.Facts["descriptors"] = (open - before) / float64(n)
 	if err == nil {
-		s.facts["threads"], err = threads()
+		s.Facts["threads"], err = threads()
 	}
 	begin = time.Now()
 	err = errors.Join(err, l.close())
-	s.facts["stop"] = float64(time.Since(begin))
-	s.facts["lost"] = float64(n - answers + stillThere(pids))
+	s.Facts["stop"] = float64(time.Since(begin))
+	s.Facts["lost"] = float64(n - answers + stillThere(pids))
 	return s, err
 }
 

@@ -2,12 +2,16 @@
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/verdigris-go/verdigris/bench/measure"
+)
 
 // side is one of those that are compared.
 type side struct {
 	name string
-	turn func() (sample, error)
+	turn func() (measure.Sample, error)
 }
 
 // contest lets all sides take two turns in each round, A B C C B A, so that none
@@ -21,10 +25,10 @@ func (e effort) contest(sides ...side) ([]score, error) {
 			if err != nil {
 				return nil, err
 			}
-			scores[0] = append(scores[0], only.point())
+			scores[0] = append(scores[0], scored(only))
 			continue
 		}
-		first := make([]sample, len(sides))
+		first := make([]measure.Sample, len(sides))
 		for i, s := range sides {
 			var err error
 			if first[i], err = e.take(s, false); err != nil {
@@ -36,7 +40,7 @@ func (e effort) contest(sides ...side) ([]score, error) {
 			if err != nil {
 				return nil, err
 			}
-			scores[i] = append(scores[i], first[i].and(second).point())
+			scores[i] = append(scores[i], scored(first[i].And(second)))
 		}
 	}
 	return scores, nil
@@ -44,9 +48,9 @@ func (e effort) contest(sides ...side) ([]score, error) {
 
 // take is one turn. Where two builds are compared, the other one takes the same
 // turn before it or after it.
-func (e effort) take(s side, second bool) (sample, error) {
+func (e effort) take(s side, second bool) (measure.Sample, error) {
 	if err := e.other.before(s.name, second); err != nil {
-		return sample{}, err
+		return measure.Sample{}, err
 	}
 	got, err := s.turn()
 	if err != nil {
