@@ -41,6 +41,17 @@ func BenchmarkReader(b *testing.B) {
 	}
 }
 
+// benchOrder is the struct of the rows in bench.
+type benchOrder struct {
+	ID            uint64
+	Customer      string
+	Width, Height int
+	Ratio         float64
+	Urgent        bool
+}
+
+var smallOrder = benchOrder{123456, "customer-0042", 640, 480, 1.3333, true}
+
 type benchJob struct {
 	Name          string
 	Width, Height int
@@ -59,6 +70,21 @@ func BenchmarkEncodeStruct(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			buf, _ = c.Append(buf[:0], job)
+		}
+	})
+	orders := mustCodec[benchOrder](b)
+	b.Run("order", func(b *testing.B) {
+		var buf []byte
+		b.ReportAllocs()
+		for b.Loop() {
+			buf, _ = orders.Append(buf[:0], smallOrder)
+		}
+	})
+	b.Run("order/library", func(b *testing.B) {
+		var buf []byte
+		b.ReportAllocs()
+		for b.Loop() {
+			buf, _ = orders.plan.encodeByLibrary(buf[:0], &smallOrder)
 		}
 	})
 	b.Run("appendValue", func(b *testing.B) {
@@ -83,6 +109,21 @@ func BenchmarkDecodeStruct(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			_, _ = c.Decode(body)
+		}
+	})
+	orders := mustCodec[benchOrder](b)
+	small, _ := orders.Append(nil, smallOrder)
+	b.Run("order", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = orders.Decode(small)
+		}
+	})
+	b.Run("order/library", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var v benchOrder
+			_ = decodeByLibrary(small, &v)
 		}
 	})
 	b.Run("cbor.Unmarshal", func(b *testing.B) {

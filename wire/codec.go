@@ -18,7 +18,14 @@ type plan struct {
 	name      string
 	signature string
 	check     checker   // nil: every value can be carried
-	boxes     sync.Pool // *T, so that neither encoding nor decoding has to allocate one
+	direct    *direct   // nil: only the library can carry them
+	boxes     sync.Pool // *box[T], so that neither encoding nor decoding has to allocate one
+}
+
+// box is where a value of T is while it is encoded or decoded.
+type box[T any] struct {
+	value T
+	walk  walk
 }
 
 // CodecFor returns the codec of T, or a [*TypeError] if values of T would not come out the same on the other side.
@@ -28,8 +35,8 @@ func CodecFor[T any]() (Codec[T], error) {
 	if err != nil {
 		return Codec[T]{}, err
 	}
-	p := &plan{name: t.String(), signature: signature, check: checkerOf(t)}
-	p.boxes.New = func() any { return new(T) }
+	p := &plan{name: t.String(), signature: signature, check: checkerOf(t), direct: directOf(t)}
+	p.boxes.New = func() any { return new(box[T]) }
 	return Codec[T]{p}, nil
 }
 
@@ -51,10 +58,10 @@ func (c Codec[T]) Append(dst []byte, v T) ([]byte, error) {
 		}
 		return appendText(dst, *p), nil
 	default:
-		box := c.plan.boxes.Get().(*T)
-		*box = v
-		out, err := c.plan.encode(dst, box)
-		c.release(box)
+		b := c.plan.boxes.Get().(*box[T])
+		b.value = v
+		out, err := c.plan.encode(dst, &b.value)
+		c.release(b)
 		return out, err
 	}
 }
@@ -68,11 +75,11 @@ func (c Codec[T]) Decode(body []byte) (v T, err error) {
 	case *string:
 		*p, err = decodeString(body)
 	default:
-		box := c.plan.boxes.Get().(*T)
-		if err = decode(body, box); err == nil {
-			v = *box
+		b := c.plan.boxes.Get().(*box[T])
+		if err = c.plan.decode(body, &b.value, &b.walk); err == nil {
+			v = b.value
 		}
-		c.release(box)
+		c.release(b)
 	}
 	if err != nil {
 		err = &DecodeError{c.plan.name, err}
@@ -81,14 +88,31 @@ func (c Codec[T]) Decode(body []byte) (v T, err error) {
 }
 
 // release clears a box, so that it keeps nothing alive and gives nothing away, and puts it back.
-func (c Codec[T]) release(box *T) {
-	var zero T
-	*box = zero
-	c.plan.boxes.Put(box)
+func (c Codec[T]) release(b *box[T]) {
+	*b = box[T]{}
+	c.plan.boxes.Put(b)
 }
 
-// encode appends the value that ptr points to and checks the result by the receiver's rules.
+// encode appends the value that ptr points to.
 func (p *plan) encode(dst []byte, ptr any) ([]byte, error) {
+	if out, ok := p.direct.encode(dst, reflect.ValueOf(ptr).Elem()); ok {
+		return out, nil
+	}
+	return p.encodeByLibrary(dst, ptr)
+}
+
+// decode decodes body into the zero value that ptr points to.
+func (p *plan) decode(body []byte, ptr any, w *walk) error {
+	v := reflect.ValueOf(ptr).Elem()
+	if p.direct.decode(w, body, v) {
+		return nil
+	}
+	v.SetZero()
+	return decodeByLibrary(body, ptr)
+}
+
+// encodeByLibrary appends the value that ptr points to and checks the result by the receiver's rules.
+func (p *plan) encodeByLibrary(dst []byte, ptr any) ([]byte, error) {
 	if p.check != nil {
 		if err := p.check(reflect.ValueOf(ptr).Elem(), 0); err != nil {
 			return dst, &EncodeError{p.name, err}
@@ -104,9 +128,9 @@ func (p *plan) encode(dst []byte, ptr any) ([]byte, error) {
 	return out, nil
 }
 
-// decode checks body and decodes it into the value that ptr points to. Methods by which the value decodes itself may
-// panic over bytes that a broken worker has made up; that must not end this process.
-func decode(body []byte, ptr any) (err error) {
+// decodeByLibrary checks body and decodes it into the value that ptr points to. Methods by which the value decodes itself
+// may panic over bytes that a broken worker has made up; that must not end this process.
+func decodeByLibrary(body []byte, ptr any) (err error) {
 	if err := valid(body); err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@
 //
 // A [Codec] carries values of one type. [CodecFor] refuses types of which something would be lost on the way, and says
 // which field and why ([CheckType]); [Codec.Append] refuses the few values that would not arrive. What it has sent
-// comes out the same, to the nanosecond, nil as nil and empty as empty.
+// comes out the same, to the nanosecond, nil as nil and empty as empty. The CBOR library does the work, and is the
+// reference; for common types and what this package sends itself, code of this package does the same in one walk.
 //
 // # Errors
 //
@@ -41,6 +42,6 @@
 // # Reading
 //
 // kind.go and frame.go for the format, reader.go for the stream, strict.go for what CBOR is accepted, codec.go for
-// values, signature.go, types.go and fields.go for which types are; handshake.go, control.go, log.go, call.go and
-// outcome.go for the bodies.
+// values, direct.go for how they are encoded and decoded in one walk, signature.go, types.go and fields.go for which
+// types are; handshake.go, control.go, log.go, call.go and outcome.go for the bodies.
 package wire

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,10 @@ type field struct {
 	key   string // the signature's form of the key: a number or a quoted text; "" in a struct that is an array
 	owner string // path from the struct to the field, for errors
 	typ   reflect.Type
+
+	name    string // from its tag, or its own
+	options string // the rest of its tag
+	index   []int  // for [reflect.Value.FieldByIndex]
 }
 
 // structFields lists the fields of t by the CBOR library's rules, which are those of encoding/json, or says which field
@@ -20,7 +25,7 @@ type field struct {
 func structFields(t reflect.Type) (list []field, array bool, fault *TypeError) {
 	array = isArray(t)
 	c := fieldCollector{array: array, seen: map[string]string{}}
-	c.collect(t, "", nil)
+	c.collect(t, "", nil, nil)
 	return c.list, array, c.fault
 }
 
@@ -54,8 +59,8 @@ func (c *fieldCollector) fail(path, reason string) {
 	}
 }
 
-// collect adds the fields of t, found at path; outer are the structs that embed it.
-func (c *fieldCollector) collect(t reflect.Type, path string, outer []reflect.Type) {
+// collect adds the fields of t, found at path and index; outer are the structs that embed it.
+func (c *fieldCollector) collect(t reflect.Type, path string, index []int, outer []reflect.Type) {
 	for _, o := range outer {
 		if o == t {
 			c.fail(path, "the struct embeds itself; make that an ordinary field")
@@ -64,11 +69,13 @@ func (c *fieldCollector) collect(t reflect.Type, path string, outer []reflect.Ty
 	}
 	outer = append(outer, t)
 	for i := range t.NumField() {
-		c.add(t.Field(i), join(path, t.Field(i).Name), outer)
+		f := t.Field(i)
+		f.Index = append(slices.Clip(index), i)
+		c.add(f, join(path, f.Name), outer)
 	}
 }
 
-// add judges one field.
+// add judges one field, whose Index is the one in the outermost struct.
 func (c *fieldCollector) add(f reflect.StructField, path string, outer []reflect.Type) {
 	tag := f.Tag.Get("cbor")
 	if tag == "" {
@@ -109,7 +116,7 @@ func (c *fieldCollector) embed(f reflect.StructField, under reflect.Type, path s
 	case isArray(under):
 		c.fail(path, "an embedded struct cannot be an array of its own; make it an ordinary field")
 	default:
-		c.collect(under, path, outer)
+		c.collect(under, path, f.Index, outer)
 	}
 }
 
@@ -133,7 +140,7 @@ func (c *fieldCollector) keep(f reflect.StructField, name, options, path string)
 		return
 	}
 	c.seen[key] = path
-	c.list = append(c.list, field{key, path, f.Type})
+	c.list = append(c.list, field{key, path, f.Type, name, options, f.Index})
 }
 
 // join appends a step to a path.

@@ -20,6 +20,8 @@ const (
 	itemFalse   = 0xf4
 	itemTrue    = 0xf5
 	itemNull    = 0xf6
+	itemFloat16 = 0xf9
+	itemFloat32 = 0xfa
 	itemFloat64 = 0xfb
 )
 

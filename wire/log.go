@@ -141,8 +141,10 @@ func appendTime(dst []byte, t time.Time) []byte {
 	if !sendable(t) {
 		return append(dst, itemNull)
 	}
-	dst = appendHead(dst, majorTag, tagTime)
-	return appendText(dst, t.Format(time.RFC3339Nano))
+	var room [len("2026-11-22T12:00:00.123456789+01:00")]byte
+	text := t.AppendFormat(room[:0], time.RFC3339Nano)
+	dst = appendHead(appendHead(dst, majorTag, tagTime), majorText, uint64(len(text)))
+	return append(dst, text...)
 }
 
 // logBody is a log frame's body with its attributes still encoded.

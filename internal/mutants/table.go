@@ -63,6 +63,14 @@ var table = []mutant{
 		old: "if uint64(len(seen)) != n {", new: "if uint64(len(seen)) > n {",
 	},
 	{
+		name: "memory for nested arrays", fault: "F36", file: "wire/direct.go", test: "TestDirectDoesNotBelieveLengths",
+		old: "w.owed <= len(w.rest)", new: "int(size) <= len(w.rest)",
+	},
+	{
+		name: "strictness in one walk", fault: "F36", file: "wire/direct.go", test: "TestDirectRefuses",
+		old: "w.err == nil && utf8.Valid(s)", new: "w.err == nil && (utf8.Valid(s) || true)",
+	},
+	{
 		name: "nested maps in linear time", fault: "F36", file: "wire/strict.go", test: "TestNestedUnorderedMaps",
 		old: "!ordered && !c.again", new: "!ordered",
 	},
