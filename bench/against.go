@@ -113,8 +113,7 @@ func (r *rival) after(name string, second bool) error {
 	return err
 }
 
-// measure takes a row here and there. A row whose rounds do not agree is not
-// taken again: the lines say it.
+// measure takes a row here and there.
 func (r *rival) measure(row row, e effort) (lines []line, err error) {
 	e.other, e.peers = r, false
 	if err := r.say(orderRow + row.id); err != nil {
@@ -132,12 +131,12 @@ func (r *rival) measure(row row, e effort) (lines []line, err error) {
 	if err := json.Unmarshal([]byte(text), &there); err != nil {
 		return nil, fmt.Errorf("the lines of the other build: %w", err)
 	}
-	return besideEachOther(row.id, here, there), nil
+	return besideEachOther(here, there), nil
 }
 
 // besideEachOther compares lines about the same work, round by round. A line
 // that is there for another baseline only is left out.
-func besideEachOther(id string, here, there []line) (lines []line) {
+func besideEachOther(here, there []line) (lines []line) {
 	for i, l := range here {
 		if l.Verdict != notThere && slices.ContainsFunc(here[:i], func(o line) bool { return slices.Equal(o.Rounds, l.Rounds) }) {
 			continue
@@ -151,7 +150,6 @@ func besideEachOther(id string, here, there []line) (lines []line) {
 			l = compare(l.Work, l.Unit, l.Rounds, baseline{"other", there[i].Rounds}, target{})
 			l.Note = l.change()
 		}
-		l.Row = id
 		lines = append(lines, l)
 	}
 	return lines

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/verdigris-go/verdigris/child"
 )
@@ -20,6 +21,7 @@ func main() {
 	o := options{effort: full}
 	flag.IntVar(&o.effort.rounds, "rounds", full.rounds, "rounds of each row, of which the median counts")
 	only := flag.String("row", "", "which rows, with commas between them; all if empty")
+	flag.DurationVar(&o.within, "within", 7*time.Minute+30*time.Second, "when it is too late to take a row again whose rounds differ")
 	flag.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	flag.StringVar(&o.profiles, "profile", "", "measure nothing, but write processor profiles of the parent and a worker to this folder")
 	flag.StringVar(&o.against, "against", "", "compare with this other build of the program, turn by turn")
@@ -45,6 +47,7 @@ type options struct {
 	rows              []row
 	json, ordered     bool
 	profiles, against string
+	within            time.Duration
 }
 
 func (o options) run() error {
@@ -71,15 +74,10 @@ func (o options) run() error {
 }
 
 // report takes the rows and prints what they say.
-func (o options) report(take func(row, effort) ([]line, error)) error {
+func (o options) report(take taker) (err error) {
 	r := report{Machine: look(o.effort)}
-	for _, row := range o.rows {
-		fmt.Fprintln(os.Stderr, "bench:", row.id, row.what)
-		lines, err := take(row, o.effort)
-		if err != nil {
-			return fmt.Errorf("row %s: %w", row.id, err)
-		}
-		r.Lines = append(r.Lines, lines...)
+	if r.Lines, err = take.readAll(o.rows, o.effort, o.within); err != nil {
+		return err
 	}
 	r.Machine.LoadAfter = load()
 	if o.json {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -32,8 +33,8 @@ type effort struct {
 }
 
 var full = effort{
-	rounds: 5, turn: measure.Pace{Time: 100 * time.Millisecond, Least: 10}, pauses: 60, starts: 5, deaths: 4, resident: 64, window: 10 * time.Second,
-	idlers: 100, workers: 1000, children: 100_000, restarts: 500, storm: 30_000, depth: 100, other: noBuild{}, peers: true,
+	rounds: 5, turn: measure.Pace{Time: 100 * time.Millisecond, Least: 10}, pauses: 40, starts: 5, deaths: 4, resident: 64, window: 10 * time.Second,
+	idlers: 100, workers: 1000, children: 100_000, restarts: 5000, storm: 30_000, depth: 100, other: noBuild{}, peers: true,
 }
 
 // row is one row of the table.
@@ -82,19 +83,64 @@ func rowIDs() (ids []string) {
 	return ids
 }
 
-// takeRow takes a row. One that has a target, and whose rounds do not agree, is
-// taken once more: then the second reading counts, whatever it says.
-func takeRow(r row, e effort) ([]line, error) {
-	lines, err := r.lines(e)
-	wild := func(l line) bool { return !l.steady() }
-	if err == nil && slices.ContainsFunc(lines, func(l line) bool { return wild(l) && l.Target.Sign != "" }) {
-		lines, err = r.lines(e)
+// reading is what a row has said, and how long that took.
+type reading struct {
+	row   row
+	lines []line
+	took  time.Duration
+}
+
+// taker takes a row: here, or beside another build.
+type taker func(row, effort) ([]line, error)
+
+func takeRow(r row, e effort) ([]line, error) { return r.lines(e) }
+
+func (take taker) read(r row, e effort) (reading, error) {
+	fmt.Fprintln(os.Stderr, "bench:", r.id, r.what)
+	begin := time.Now()
+	lines, err := take(r, e)
+	if err != nil {
+		return reading{}, fmt.Errorf("row %s: %w", r.id, err)
 	}
 	for i := range lines {
 		lines[i].Row = r.id
-		if wild(lines[i]) {
-			lines[i].Note = strings.TrimPrefix(lines[i].Note+"; rounds differ", "; ")
+	}
+	return reading{r, lines, time.Since(begin)}, nil
+}
+
+// readAll takes rows one after the other. One that has a target, and whose rounds
+// do not agree, is taken once more at the end, if there is time: then the second
+// reading counts, whatever it says.
+func (take taker) readAll(chosen []row, e effort, within time.Duration) (lines []line, err error) {
+	begin := time.Now()
+	readings := make([]reading, len(chosen))
+	for i, r := range chosen {
+		if readings[i], err = take.read(r, e); err != nil {
+			return nil, err
 		}
 	}
-	return lines, err
+	for _, r := range readings {
+		if !r.steady() && time.Since(begin)+r.took <= within {
+			if r, err = take.read(r.row, e); err != nil {
+				return nil, err
+			}
+		}
+		lines = append(lines, r.noted()...)
+	}
+	return lines, nil
+}
+
+// steady reports whether the rounds agree in all lines that have a target.
+func (r reading) steady() bool {
+	return !slices.ContainsFunc(r.lines, func(l line) bool { return l.Target.Sign != "" && !l.steady() })
+}
+
+// noted are its lines, with a note where rounds do not agree.
+func (r reading) noted() []line {
+	for i, l := range r.lines {
+		if !l.steady() {
+			r.lines[i].Note = strings.TrimPrefix(l.Note+"; rounds differ", "; ")
+		}
+	}
+	return r.lines
 }

@@ -88,7 +88,7 @@ func TestEachRow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines, err := takeRow(r, once)
+			lines, err := taker(takeRow).readAll([]row{r}, once, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,21 +149,43 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// A row whose rounds do not agree is taken once more, and the second reading counts.
+// A row with a target whose rounds do not agree is taken once more, after the
+// others and if there is time, and the second reading counts.
 func TestUnsteadyRowIsTakenAgain(t *testing.T) {
-	readings := [][]float64{{1, 1, 2.1}, {5, 5, 5}, {6, 6, 6}}
-	taken := 0
-	r := row{"X", "", func(effort) ([]line, error) {
-		taken++
-		return []line{alone("w", count, readings[taken-1], atMost(9))}, nil
-	}}
-	lines, err := takeRow(r, once)
-	if err != nil || taken != 2 || lines[0].Ours.Median != 5 || lines[0].Note != "" || lines[0].Row != "X" {
-		t.Errorf("taken %d times: %+v, %v", taken, lines, err)
+	const long = time.Hour
+	for _, x := range []struct {
+		what     string
+		readings [][]float64 // of row X
+		target   target
+		within   time.Duration
+		want     string
+	}{
+		{"steady", [][]float64{{5, 5, 5}}, atMost(9), long, "XY 5 "},
+		{"once unsteady", [][]float64{{1, 1, 2.1}, {5, 5, 5}, {6, 6, 6}}, atMost(9), long, "XYX 5 "},
+		{"twice unsteady", [][]float64{{1, 3}, {1, 5}, {6, 6}}, atMost(9), long, "XYX 3 rounds differ"},
+		{"without a target", [][]float64{{1, 3}, {5, 5}}, target{}, long, "XY 2 rounds differ"},
+		{"late", [][]float64{{1, 3}, {5, 5}}, atMost(9), 0, "XY 2 rounds differ"},
+	} {
+		var taken strings.Builder
+		take := taker(func(r row, _ effort) ([]line, error) {
+			n := strings.Count(taken.String(), r.id)
+			taken.WriteString(r.id)
+			if r.id == "Y" {
+				return []line{alone("w", count, []float64{1}, x.target)}, nil
+			}
+			return []line{alone("w", count, x.readings[n], x.target)}, nil
+		})
+		lines, err := take.readAll([]row{{id: "X"}, {id: "Y"}}, once, x.within)
+		if err != nil || len(lines) != 2 || lines[0].Row != "X" || lines[1].Row != "Y" {
+			t.Fatal(lines, err)
+		}
+		if got := fmt.Sprint(taken.String(), " ", lines[0].Ours.Median, " ", lines[0].Note); got != x.want {
+			t.Errorf("%s: %q, not %q", x.what, got, x.want)
+		}
 	}
-	readings, taken = [][]float64{{1, 3}, {1, 4}}, 0
-	if lines, _ = takeRow(r, once); taken != 2 || lines[0].Note != "rounds differ" {
-		t.Errorf("taken %d times: %+v", taken, lines)
+	broken := taker(func(row, effort) ([]line, error) { return nil, errors.New("it is broken") })
+	if _, err := broken.readAll([]row{{id: "X"}}, once, long); err == nil || err.Error() != "row X: it is broken" {
+		t.Error(err)
 	}
 }
 
