@@ -11,13 +11,15 @@ type (
 
 	// Started reports that the run ordered by Start is up.
 	Started struct {
-		ID  string
-		Run uint64
+		ID     string
+		Run    uint64
+		Record *Record // instead of the ID, if not nil
 	}
 	// Ignored reports that the child answered "not needed" to Start: a success without a run.
 	Ignored struct {
-		ID  string
-		Run uint64
+		ID     string
+		Run    uint64
+		Record *Record // instead of the ID, if not nil
 	}
 	// StartFailed reports that the run ordered by Start did not come up.
 	StartFailed struct {
@@ -25,6 +27,7 @@ type (
 		Run     uint64
 		How     How // Failed, DoNotRestart or TerminateTree
 		Excused bool
+		Record  *Record // instead of the ID, if not nil
 	}
 	// Exited reports that a running child has ended by itself.
 	Exited struct {
@@ -33,6 +36,7 @@ type (
 		How     How
 		Excused bool          // restart as usual, but do not count it
 		Late    time.Duration // how long ago it ended; until now the supervisor was busy
+		Record  *Record       // instead of the ID, if not nil
 	}
 	// Retried is what a Retry asked for.
 	Retried struct {
@@ -40,7 +44,8 @@ type (
 		Run uint64
 	}
 
-	// StartChild asks to add a child at the end of the list and to start it.
+	// StartChild asks to add a child at the end of the list and to start it. That no two children of a dynamic supervisor
+	// have the same ID is up to the caller.
 	StartChild struct{ Child Child }
 	// RestartChild asks to start a child that is down.
 	RestartChild struct{ ID string }
@@ -48,8 +53,9 @@ type (
 	TerminateChild struct{ ID string }
 	// TerminateRun asks a dynamic supervisor to stop and forget the child whose latest run is Run.
 	TerminateRun struct {
-		ID  string
-		Run uint64
+		ID     string
+		Run    uint64
+		Record *Record // instead of the ID, if not nil
 	}
 	// DeleteChild asks to forget a child that is down.
 	DeleteChild struct{ ID string }
@@ -108,8 +114,11 @@ type (
 		ID  string
 		Ref any
 	}
-	// StopAll is Stop for several children at the same time.
-	StopAll struct{ IDs []string }
+	// StopAll is Stop for several children at the same time. Refs are theirs, in the same order.
+	StopAll struct {
+		IDs  []string
+		Refs []any
+	}
 	// Retry asks for Retried{ID, Run} at the end of the queue. Attempt counts the restarts in a row. With a
 	// Backoff, After is the longest delay; the delay itself should be drawn at random between 0 and After.
 	Retry struct {
@@ -117,6 +126,7 @@ type (
 		Run     uint64
 		Attempt int
 		After   time.Duration
+		Ref     any
 	}
 	// Forget says that the child is no longer known.
 	Forget struct {

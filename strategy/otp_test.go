@@ -220,7 +220,7 @@ func (s *sim) start(a *actor, id string, run uint64) (Event, string) {
 		s.started[path] = n
 		s.alive[path] = run
 		s.event("started %s", s.name(path))
-		return Started{id, run}, ""
+		return Started{ID: id, Run: run}, ""
 	case "ignore":
 		s.event("start_ignored %s#%d", path, n)
 	default:
@@ -235,9 +235,9 @@ func (s *sim) start(a *actor, id string, run uint64) (Event, string) {
 func answer(how, id string, run uint64) Event {
 	switch how {
 	case "ok":
-		return Started{id, run}
+		return Started{ID: id, Run: run}
 	case "ignore":
-		return Ignored{id, run}
+		return Ignored{ID: id, Run: run}
 	}
 	return StartFailed{ID: id, Run: run, How: Failed}
 }
@@ -456,7 +456,7 @@ func (s *sim) do(o op) {
 		s.step(a, DeleteChild{o.ID})
 	case o.Op == "terminate_child" && o.Instance != "":
 		if run, ok := s.alive[a.path+"/"+o.Instance]; ok {
-			s.step(a, TerminateRun{o.Instance, run})
+			s.step(a, TerminateRun{ID: o.Instance, Run: run})
 		}
 	case o.Op == "terminate_child":
 		s.step(a, TerminateChild{o.ID})

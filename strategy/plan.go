@@ -1,5 +1,11 @@
 package strategy
 
+// plan is a plan of one action. It is valid until the next Step.
+func (s *State) plan(a Action) []Action {
+	s.single[0] = a
+	return s.single[:]
+}
+
 // start orders a new run of c.
 func (s *State) start(c *child, o origin) Action {
 	s.runs++
@@ -42,20 +48,21 @@ func (s *State) dropPlan(c *child) {
 	}
 }
 
-// alive returns the ids of all children that are not down, in the order of starting.
-func (s *State) alive() []string {
-	var ids []string
+// stopAll stops all children that are not down.
+func (s *State) stopAll() StopAll {
+	var all StopAll
 	for c := s.first; c != nil; c = c.next {
 		if c.status != Down {
-			ids = append(ids, c.ID)
+			all.IDs = append(all.IDs, c.ID)
+			all.Refs = append(all.Refs, c.ref)
 		}
 	}
-	return ids
+	return all
 }
 
 // set changes the status of c and keeps count of the significant children that are up or coming up.
 func (s *State) set(c *child, to Status) {
-	if c.Significant {
+	if c.is(significant) {
 		s.vital += vital(to) - vital(c.status)
 	}
 	c.status = to
@@ -68,8 +75,15 @@ func vital(st Status) int {
 	return 1
 }
 
-// add puts a child at the end of the list.
-func (s *State) add(c *child) *child {
+// Add puts a child at the end of the list. It is for the time before Begin; later there is StartChild.
+func (s *State) Add(c Child) { s.add(c) }
+
+func (s *State) add(spec Child) *child {
+	if spec.Record == nil {
+		spec.Record = new(Record)
+	}
+	c := &spec.Record.child
+	c.become(spec)
 	c.prev = s.last
 	if s.last == nil {
 		s.first = c
@@ -77,7 +91,10 @@ func (s *State) add(c *child) *child {
 		s.last.next = c
 	}
 	s.last = c
-	s.children[c.ID] = c
+	s.count++
+	if s.children != nil {
+		s.children[c.ID] = c
+	}
 	return c
 }
 
@@ -93,6 +110,7 @@ func (s *State) forget(plan []Action, c *child) []Action {
 	} else {
 		c.next.prev = c.prev
 	}
+	s.count--
 	delete(s.children, c.ID)
 	return append(plan, Forget{c.ID, c.ref})
 }

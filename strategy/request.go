@@ -10,7 +10,7 @@ func (s *State) request(e Event) []Action {
 	case TerminateChild:
 		return s.terminateChild(e.ID)
 	case TerminateRun:
-		return s.terminateRun(e.ID, e.Run)
+		return s.terminateRun(e)
 	case DeleteChild:
 		return s.deleteChild(e.ID)
 	}
@@ -20,7 +20,10 @@ func (s *State) request(e Event) []Action {
 func refuse(r Refusal) []Action { return []Action{Refuse{r}} }
 
 func (s *State) startChild(spec Child) []Action {
-	c := s.children[spec.ID]
+	var c *child
+	if !s.spec.Dynamic {
+		c = s.child(spec.ID)
+	}
 	switch {
 	case c != nil && c.status == Running:
 		return refuse(AlreadyStarted)
@@ -29,17 +32,15 @@ func (s *State) startChild(spec Child) []Action {
 	case s.spec.Dynamic && s.spec.MaxChildren > 0 && s.Len() >= s.spec.MaxChildren:
 		return refuse(MaxChildren)
 	}
-	c = new(child)
-	c.become(spec)
-	return []Action{s.start(s.add(c), added)}
+	return s.plan(s.start(s.add(spec), added))
 }
 
-// known returns the child, or why it cannot be named by its id.
-func (s *State) known(id string) (*child, []Action) {
+// named returns the child, or why it cannot be named by its id.
+func (s *State) named(id string) (*child, []Action) {
 	if s.spec.Dynamic {
 		return nil, refuse(IsDynamic)
 	}
-	if c := s.children[id]; c != nil {
+	if c := s.child(id); c != nil {
 		return c, nil
 	}
 	return nil, refuse(NotFound)
@@ -47,7 +48,7 @@ func (s *State) known(id string) (*child, []Action) {
 
 // down returns the child if nothing runs and nothing is pending, or why not.
 func (s *State) down(id string) (*child, []Action) {
-	c, no := s.known(id)
+	c, no := s.named(id)
 	switch {
 	case no != nil:
 		return nil, no
@@ -64,7 +65,7 @@ func (s *State) restartChild(id string) []Action {
 	if no != nil {
 		return no
 	}
-	return []Action{s.start(c, requested)}
+	return s.plan(s.start(c, requested))
 }
 
 func (s *State) deleteChild(id string) []Action {
@@ -76,7 +77,7 @@ func (s *State) deleteChild(id string) []Action {
 }
 
 func (s *State) terminateChild(id string) []Action {
-	c, no := s.known(id)
+	c, no := s.named(id)
 	if no != nil {
 		return no
 	}
@@ -88,13 +89,13 @@ func (s *State) terminateChild(id string) []Action {
 }
 
 // terminateRun takes a run as its handle: one that ended long ago is no error, and hits nobody else.
-func (s *State) terminateRun(id string, run uint64) []Action {
+func (s *State) terminateRun(e TerminateRun) []Action {
 	if !s.spec.Dynamic {
 		return refuse(NotFound)
 	}
-	c := s.children[id]
-	if c == nil || c.ran != run || c.status == Down {
+	c := s.known(e.Record, e.ID)
+	if c == nil || c.ran != e.Run || c.status == Down {
 		return nil
 	}
-	return s.rest([]Action{Stop{id, c.ref}}, c, false)
+	return s.rest([]Action{Stop{c.ID, c.ref}}, c, false)
 }

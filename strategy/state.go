@@ -6,30 +6,48 @@ import "time"
 // one life of a supervisor.
 type State struct {
 	spec     Spec
-	children map[string]*child
+	children map[string]*child // made when a child is first looked for by its ID
+	count    int
 	first    *child // in the order of starting
 	last     *child
 	window   window
 	runs     uint64 // the last run number given out
 	vital    int    // significant children that run or wait for a restart
 	ending   bool
+	single   [1]Action // a plan of one action needs no memory of its own
 }
 
 // child is one known child, in a list that keeps the order. There may be very many, so it is small.
 type child struct {
-	ID          string
-	Restart     Restart
-	Significant bool
-	status      Status
-	origin      origin
-	excused     bool // the failure that made it pending does not count
-	paid        bool // the pending restart has been counted already
-	prev, next  *child
-	run         uint64 // the run that was ordered last
-	ran         uint64 // the run that came up last
-	attempt     int    // restarts in a row
-	pace        *pace  // nil: no backoff
-	ref         any
+	ID         string
+	ref        any
+	prev, next *child
+	run        uint64 // the run that was ordered last
+	ran        uint64 // the run that came up last
+	pace       *pace  // nil: no backoff
+	attempt    int32  // restarts in a row
+	Restart    Restart
+	status     Status
+	origin     origin
+	marks      marks
+}
+
+// marks are what is true of a child, one bit each.
+type marks uint8
+
+const (
+	significant marks = 1 << iota
+	excused           // the failure that made it pending does not count
+	paid              // the pending restart has been counted already
+)
+
+func (c *child) is(m marks) bool { return c.marks&m != 0 }
+
+func (c *child) mark(m marks, on bool) {
+	c.marks &^= m
+	if on {
+		c.marks |= m
+	}
 }
 
 // pace is what a child with a backoff has in addition.
@@ -39,7 +57,8 @@ type pace struct {
 }
 
 func (c *child) become(spec Child) {
-	c.ID, c.Restart, c.Significant, c.ref = spec.ID, spec.Restart, spec.Significant, spec.Ref
+	c.ID, c.Restart, c.ref = spec.ID, spec.Restart, spec.Ref
+	c.mark(significant, spec.Significant)
 	if spec.Backoff != (Backoff{}) {
 		c.pace = &pace{Backoff: spec.Backoff}
 	}
@@ -51,6 +70,15 @@ func (c *child) delayed() bool { return c.pace != nil && c.pace.Initial > 0 }
 // healthy reports whether a run that ended at this time was long enough to forget the restarts before it.
 func (c *child) healthy(end time.Time) bool {
 	return c.pace == nil || c.pace.Backoff.healthy(end.Sub(c.pace.since))
+}
+
+// tryAgain counts an attempt that is to come, and forgets whether the one before was paid for.
+func (c *child) tryAgain(free bool) {
+	if c.attempt < 1<<31-1 {
+		c.attempt++
+	}
+	c.mark(paid, false)
+	c.mark(excused, free)
 }
 
 // origin says what ordered the start of a child, which decides what a failure means.
@@ -66,11 +94,9 @@ const (
 // New returns the state of a supervisor that has not begun. Spec and children must be valid, the ids unique.
 func New(spec Spec, children []Child) *State {
 	limit, period := spec.Intensity.Limits()
-	s := &State{spec: spec, children: make(map[string]*child, len(children)), window: window{limit: limit, period: period}}
-	list := make([]child, len(children)) // one piece of memory for all
-	for i, c := range children {
-		list[i].become(c)
-		s.add(&list[i])
+	s := &State{spec: spec, window: window{limit: limit, period: period}}
+	for i := range children {
+		s.add(children[i])
 	}
 	return s
 }
@@ -103,8 +129,8 @@ func (s *State) Step(now time.Time, e Event) []Action {
 
 // Status returns what a child does, and whether it is known at all.
 func (s *State) Status(id string) (Status, bool) {
-	c, ok := s.children[id]
-	if !ok {
+	c := s.child(id)
+	if c == nil {
 		return Down, false
 	}
 	return c.status, true
@@ -112,23 +138,44 @@ func (s *State) Status(id string) (Status, bool) {
 
 // Ref returns the Ref of a child, or nil if it is not known.
 func (s *State) Ref(id string) any {
-	if c := s.children[id]; c != nil {
+	if c := s.child(id); c != nil {
 		return c.ref
 	}
 	return nil
 }
 
 // Len returns the number of known children.
-func (s *State) Len() int { return len(s.children) }
+func (s *State) Len() int { return s.count }
 
 // Budget returns how many restarts count at this time, and how many are allowed within which period.
 func (s *State) Budget(now time.Time) (used, limit int, period time.Duration) {
 	return s.window.used(now), s.window.limit, s.window.period
 }
 
+// child returns the child of this ID, or nil. The first call makes the map: very many children whose runs are reported
+// with their Record need none.
+func (s *State) child(id string) *child {
+	if s.children == nil {
+		s.children = make(map[string]*child, s.count)
+		for c := s.first; c != nil; c = c.next {
+			s.children[c.ID] = c
+		}
+	}
+	return s.children[id]
+}
+
+// known returns the child of this record, or else of this ID. A child that is forgotten is found by its record too, but
+// it is down, and numbers of runs are not used again.
+func (s *State) known(r *Record, id string) *child {
+	if r != nil {
+		return &r.child
+	}
+	return s.child(id)
+}
+
 // find returns the child if this is the run that was ordered last.
-func (s *State) find(id string, run uint64, status Status) *child {
-	c := s.children[id]
+func (s *State) find(r *Record, id string, run uint64, status Status) *child {
+	c := s.known(r, id)
 	if c == nil || c.run != run || c.status != status {
 		return nil
 	}
@@ -136,7 +183,7 @@ func (s *State) find(id string, run uint64, status Status) *child {
 }
 
 func (s *State) started(now time.Time, e Started) {
-	c := s.find(e.ID, e.Run, Starting)
+	c := s.find(e.Record, e.ID, e.Run, Starting)
 	if c == nil {
 		return
 	}
@@ -148,7 +195,7 @@ func (s *State) started(now time.Time, e Started) {
 }
 
 func (s *State) ignored(e Ignored) []Action {
-	c := s.find(e.ID, e.Run, Starting)
+	c := s.find(e.Record, e.ID, e.Run, Starting)
 	if c == nil {
 		return nil
 	}
@@ -156,7 +203,7 @@ func (s *State) ignored(e Ignored) []Action {
 }
 
 func (s *State) startFailed(now time.Time, e StartFailed) []Action {
-	c := s.find(e.ID, e.Run, Starting)
+	c := s.find(e.Record, e.ID, e.Run, Starting)
 	if c == nil {
 		return nil
 	}
@@ -175,9 +222,8 @@ func (s *State) startFailed(now time.Time, e StartFailed) []Action {
 	if e.How == TerminateTree {
 		return s.end(TreeTerminated, c)
 	}
-	c.attempt++
-	c.paid, c.excused = false, e.Excused
-	return []Action{s.pend(c)}
+	c.tryAgain(e.Excused)
+	return s.plan(s.pend(c))
 }
 
 // leaveOut forgets a child that refuses to be restarted, and goes on with those that were planned after it.
@@ -195,7 +241,7 @@ func (s *State) leaveOut(c *child) []Action {
 
 // exited decides about a child that ended by itself.
 func (s *State) exited(now time.Time, e Exited) []Action {
-	c := s.find(e.ID, e.Run, Running)
+	c := s.find(e.Record, e.ID, e.Run, Running)
 	if c == nil {
 		return nil
 	}
@@ -209,8 +255,7 @@ func (s *State) exited(now time.Time, e Exited) []Action {
 	case e.How == DoNotRestart:
 		return s.ended(c, true)
 	case c.Restart == Permanent, c.Restart == Transient && e.How == Failed:
-		c.attempt++
-		c.paid, c.excused = false, e.Excused
+		c.tryAgain(e.Excused)
 		return s.restart(now, c)
 	}
 	return s.ended(c, false)
@@ -219,7 +264,7 @@ func (s *State) exited(now time.Time, e Exited) []Action {
 // ended decides about a child that is not restarted.
 func (s *State) ended(c *child, forget bool) []Action {
 	plan := s.rest(nil, c, forget)
-	if !c.Significant || s.spec.AutoShutdown == Never || s.spec.AutoShutdown == AllSignificant && s.vital > 0 {
+	if !c.is(significant) || s.spec.AutoShutdown == Never || s.spec.AutoShutdown == AllSignificant && s.vital > 0 {
 		return plan
 	}
 	return append(plan, s.end(SignificantEnded, c)...)
@@ -236,14 +281,14 @@ func (s *State) rest(plan []Action, c *child, forget bool) []Action {
 
 // restart counts a restart of c and plans it, or ends the supervisor.
 func (s *State) restart(now time.Time, c *child) []Action {
-	if !c.paid && !c.excused && !s.window.add(now) {
+	if !c.is(paid) && !c.is(excused) && !s.window.add(now) {
 		return s.end(TooManyRestarts, c)
 	}
 	waits := c.delayed() && c.status != Pending
 	s.set(c, Down)
 	plan := s.stopGroup(now, c)
 	if waits {
-		c.paid = true
+		c.mark(paid, true)
 		return append(plan, s.pend(c))
 	}
 	switch s.spec.Strategy {
@@ -252,7 +297,7 @@ func (s *State) restart(now time.Time, c *child) []Action {
 	case RestForOne:
 		return s.startFrom(plan, c, restarted)
 	}
-	return append(plan, s.start(c, restarted))
+	return s.plan(s.start(c, restarted))
 }
 
 // stopGroup stops the siblings that are restarted together with c.
@@ -280,9 +325,9 @@ func (s *State) recover(now time.Time, first *child) {
 // pend marks c as waiting for its next attempt.
 func (s *State) pend(c *child) Action {
 	s.set(c, Pending)
-	r := Retry{ID: c.ID, Run: c.run, Attempt: c.attempt}
+	r := Retry{ID: c.ID, Run: c.run, Attempt: int(c.attempt), Ref: c.ref}
 	if c.delayed() {
-		r.After = c.pace.Bound(c.attempt)
+		r.After = c.pace.Bound(r.Attempt)
 	}
 	return r
 }
@@ -290,7 +335,7 @@ func (s *State) pend(c *child) Action {
 // retried tries again. As in OTP, which names only the child, a Retry that has been overtaken by a group restart
 // serves for the next failed attempt too; it must not cut a delay short, though.
 func (s *State) retried(now time.Time, e Retried) []Action {
-	c := s.children[e.ID]
+	c := s.child(e.ID)
 	if c == nil || c.status != Pending || c.run != e.Run && c.delayed() {
 		return nil
 	}
@@ -306,7 +351,7 @@ func (s *State) end(r Reason, culprit *child) []Action {
 	}
 	plan := []Action{e}
 	if s.spec.Dynamic {
-		plan = append(plan, StopAll{s.alive()})
+		plan = append(plan, s.stopAll())
 	} else {
 		plan = s.stopBack(plan, s.last, s.first, nil)
 	}

@@ -33,7 +33,7 @@ func up(s *State, now time.Time, a Action) {
 }
 
 // run returns the number of the present run of a child.
-func (s *State) run(id string) uint64 { return s.children[id].run }
+func (s *State) run(id string) uint64 { return s.child(id).run }
 
 func (s *State) exit(now time.Time, id string, how How) []Action {
 	return s.Step(now, Exited{ID: id, Run: s.run(id), How: how})
@@ -201,7 +201,7 @@ func TestMaxChildrenOfADynamicSupervisor(t *testing.T) {
 	s := begun(t, Spec{Dynamic: true, MaxChildren: 1})
 	up(s, t0, s.Step(t0, StartChild{Child{ID: "1"}})[0])
 	want(t, s.Step(t0, StartChild{Child{ID: "2"}}), Refuse{MaxChildren})
-	want(t, s.Step(t0, TerminateRun{"1", 1}), Stop{ID: "1"}, Forget{ID: "1"})
+	want(t, s.Step(t0, TerminateRun{ID: "1", Run: 1}), Stop{ID: "1"}, Forget{ID: "1"})
 	want(t, s.Step(t0, StartChild{Child{ID: "2"}}), Start{ID: "2", Run: 2})
 }
 

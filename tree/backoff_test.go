@@ -60,7 +60,7 @@ func TestBackoffHoldsNobodyElseBack(t *testing.T) {
 		l.want(t, "-b", "+b")
 		_, err := s.RestartChild(t.Context(), "a")
 		isErr(t, err, ErrRestarting)
-		timer := s.running().policy.member("a").pending.timer
+		timer := s.running().policy.member("a").pending().timer
 		isErr(t, s.TerminateChild(t.Context(), "a"), nil) // cancels it
 		isTrue(t, !timer.Stop(), "the timer still runs")
 		time.Sleep(2 * time.Hour)

@@ -48,7 +48,8 @@
 // # Concurrency
 //
 // A supervisor is one goroutine with one queue. Requests, exits and retries are handled in the order of their
-// arrival, and while a child is being started or stopped, everything else waits. All methods of a Supervisor may
+// arrival, and while a child is being started or stopped, everything else waits. (While it sleeps, a start that waits for
+// nothing is done by whoever asks for it.) All methods of a Supervisor may
 // be called from any goroutine; [Supervisor.Snapshot], [Supervisor.Ready], [Supervisor.Kill] and
 // [Supervisor.StopLimit] never wait for that goroutine. A child must not call a method of its own supervisor that
 // waits (such as StartChild) before it is ready: the supervisor is waiting for that very child.

@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/verdigris-go/verdigris/strategy"
@@ -24,21 +25,23 @@ type loop struct {
 	policy  policy
 	serial  uint64 // of dynamic children
 
+	urgent atomic.Bool // perhaps one of the first three below: starts are not as usual
+
 	// under box.mu
 	stopping bool      // asked to stop: starts are cancelled
 	aborting bool      // the start of this supervisor is cancelled
-	reason   error     // what Serve is to return then
 	killing  bool      // everything is ended by force
+	reason   error     // what Serve is to return
 	killBy   time.Time // when that must have had its effect
 	ending   bool      // End has been seen
 
-	quit    bool           // Quit has been done
-	result  error          // what Serve returns
-	lost    []*member      // static children forgotten in the end
-	why     error          // why children are retired at present
-	cause   error          // of the last exit or failed start
-	failed  *ring[Failure] // the last causes, for an IntensityError
-	outcome                // of the last plan
+	quit    bool          // Quit has been done
+	result  error         // what Serve returns
+	lost    []*member     // static children forgotten in the end
+	why     error         // why children are retired at present
+	cause   error         // of the last exit or failed start
+	failed  ring[Failure] // the last causes, for an IntensityError
+	outcome               // of the last plan
 }
 
 // outcome is what became of a plan that was made for a request.
@@ -53,15 +56,14 @@ func newLoop(ctx context.Context, s *Supervisor, ordinal int) *loop {
 	l.box.wake = make(chan struct{}, 1)
 	l.path, l.ordinal = l.place()
 	l.hooked = s.spec.OnEvent != nil || l.parent != nil && l.parent.loop.hooked
-	specs := make([]strategy.Child, 0, len(s.spec.Children))
+	l.policy.state = strategy.New(s.spec.policy(), nil)
 	members := make([]member, len(s.spec.Children)) // one piece of memory for all
 	for i := range members {
-		c := &s.spec.Children[i]
-		members[i].spec, members[i].static = c, true
-		l.members.add(&members[i])
-		specs = append(specs, members[i].policy())
+		m := &members[i]
+		m.spec, m.static = &s.spec.Children[i], true
+		l.members.add(m)
+		l.policy.state.Add(m.policy())
 	}
-	l.policy.state = strategy.New(s.spec.policy(), specs)
 	return l
 }
 
@@ -93,7 +95,7 @@ func (l *loop) serve(ctx context.Context, ready func()) error {
 	defer l.detach()
 	defer context.AfterFunc(ctx, func() { l.stop(nil) })()
 	l.do(strategy.Begin{})
-	l.box.update(func() message { l.aborting = false; return nil })
+	l.box.update(func() message { l.aborting = false; l.urgent.Store(l.stopping); return nil })
 	if !l.quit {
 		l.emitSelf(EventUp, nil)
 		ready()
@@ -114,6 +116,7 @@ func (l *loop) stop(reason error) {
 	l.box.update(func() message {
 		if !l.stopping {
 			l.stopping, l.reason = true, reason
+			l.urgent.Store(true)
 		}
 		return stopOrder{}
 	})
@@ -126,6 +129,7 @@ func (l *loop) kill() {
 		if !l.killing {
 			l.killing, l.killBy = true, time.Now().Add(limit)
 			l.stopping, l.reason = true, ErrKilled
+			l.urgent.Store(true)
 		}
 		return stopOrder{}
 	})
@@ -153,7 +157,7 @@ func (l *loop) await(limit time.Duration, cond func() bool) bool {
 		defer t.Stop()
 		expired = t.C
 	}
-	for !l.box.look(cond) {
+	for !l.box.wait(cond) {
 		select {
 		case <-l.box.wake:
 		case <-expired:
@@ -164,16 +168,21 @@ func (l *loop) await(limit time.Duration, cond func() bool) bool {
 }
 
 // do gives an event to the policy and does what it says.
-func (l *loop) do(e strategy.Event) {
+func (l *loop) do(e strategy.Event) { l.doAt(time.Now(), e) }
+
+// doAt is do for an event of just now.
+func (l *loop) doAt(now time.Time, e strategy.Event) {
 	l.outcome = outcome{}
-	plan := l.policy.step(time.Now(), e)
-	for len(plan) > 0 {
+	plan := l.policy.step(now, e)
+	for fresh := true; len(plan) > 0; fresh = false {
 		a := plan[0]
 		plan = plan[1:]
-		if start, ok := a.(strategy.Start); ok {
-			plan = l.start(start, plan)
-		} else {
+		if start, ok := a.(strategy.Start); !ok {
 			l.act(a)
+		} else if fresh {
+			plan = l.start(start, plan, now)
+		} else {
+			plan = l.start(start, plan, time.Now())
 		}
 	}
 }
@@ -184,9 +193,9 @@ func (l *loop) act(a strategy.Action) {
 	case strategy.Stop:
 		l.stopMembers(a.Ref.(*member))
 	case strategy.StopAll:
-		list := make([]*member, len(a.IDs))
-		for i, id := range a.IDs {
-			list[i] = l.policy.member(id)
+		list := make([]*member, len(a.Refs))
+		for i, ref := range a.Refs {
+			list[i] = ref.(*member)
 		}
 		l.stopMembers(list...)
 	case strategy.Retry:
@@ -210,42 +219,51 @@ func (l *loop) act(a strategy.Action) {
 }
 
 // start runs a child and returns what is to be done next.
-func (l *loop) start(a strategy.Start, rest []strategy.Action) []strategy.Action {
+func (l *loop) start(a strategy.Start, rest []strategy.Action, now time.Time) []strategy.Action {
 	m := a.Ref.(*member)
-	now := time.Now()
-	m.begin(now)
+	l.begin(m, now)
 	m.retired = false
 	r := l.newRun(m, a.Run, now)
 	l.emitChild(m, Event{Kind: EventStarting})
-	now, err := l.launch(r)
+	now, err := l.launch(r, now)
 	l.outcome.run, l.outcome.err, l.cause = r, err, err
 	switch {
 	case err == nil:
 		m.run = r
-		m.enter(Running, now)
-		l.emitChild(m, Event{Kind: EventStarted, Took: now.Sub(r.begun)})
-		l.policy.step(now, strategy.Started{ID: a.ID, Run: a.Run})
+		l.enter(m, Running, now)
+		l.emitChild(m, Event{Kind: EventStarted, Took: r.age(now)})
+		l.policy.step(now, strategy.Started{ID: a.ID, Run: a.Run, Record: &m.record})
 		return rest
 	case isIgnore(err):
-		m.enter(Down, now)
+		l.enter(m, Down, now)
 		l.emitChild(m, Event{Kind: EventIgnored})
-		next := l.policy.step(now, strategy.Ignored{ID: a.ID, Run: a.Run})
+		next := l.policy.step(now, strategy.Ignored{ID: a.ID, Run: a.Run, Record: &m.record})
 		l.retire(m, ErrIgnore)
 		return append(next, rest...)
 	}
-	m.leave(Exit{Run: r.ordinal, Time: now, Ran: now.Sub(r.begun), Err: err})
-	l.failed = l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
-	l.emitChild(m, Event{Kind: EventStartFailed, Err: err, Took: now.Sub(r.begun)})
-	return l.policy.step(now, strategy.StartFailed{ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err)})
+	l.leave(m, Exit{Run: r.ordinal, Time: now, Ran: r.age(now), Err: err})
+	l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
+	l.emitChild(m, Event{Kind: EventStartFailed, Err: err, Took: r.age(now)})
+	return l.policy.step(now, strategy.StartFailed{
+		ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err), Record: &m.record,
+	})
 }
 
 // exited handles the end of a run that nobody had asked for.
 func (l *loop) exited(m *member, r *run) {
 	m.run = nil
-	l.gone(r, EventExited, false, false)
-	l.failed = l.failed.add(Failure{ID: m.spec.ID, Time: r.begun.Add(r.ran), Err: r.err})
-	l.cause = r.err
-	l.do(strategy.Exited{ID: m.spec.ID, Run: r.id, How: howEnded(r.err), Excused: isExcused(r.err), Late: time.Since(r.begun) - r.ran})
+	now := time.Now()
+	l.gone(r, now, EventExited, false, false)
+	if l.hooked {
+		now = time.Now() // the hook has taken its time
+	}
+	ran, err := r.returned.ran, r.returned.err
+	late := r.age(now) - ran
+	l.failed.add(Failure{ID: m.spec.ID, Time: now.Add(-late), Err: err})
+	l.cause = err
+	l.doAt(now, strategy.Exited{
+		ID: m.spec.ID, Run: r.id, How: howEnded(err), Excused: isExcused(err), Late: late, Record: &m.record,
+	})
 	if m.state == Down && !l.ending {
 		l.retireStranded(m, ErrEnded)
 	}
@@ -280,7 +298,7 @@ func (l *loop) end(a strategy.End) {
 
 // retryLater brings a child back after its delay, behind whatever waits in the queue then.
 func (l *loop) retryLater(a strategy.Retry) {
-	m := l.policy.member(a.ID)
+	m := a.Ref.(*member)
 	var delay time.Duration
 	if a.After > 0 {
 		delay = jitter(a.After)
@@ -290,7 +308,7 @@ func (l *loop) retryLater(a strategy.Retry) {
 	if a.After > 0 {
 		p.timer = time.AfterFunc(delay, func() { l.box.post(due) })
 	}
-	m.await(now, p)
+	l.awaitRestart(m, now, p)
 	l.emitChild(m, Event{Kind: EventRestarting, Attempt: a.Attempt, Delay: delay})
 	if a.After == 0 {
 		l.box.post(due)
@@ -303,8 +321,12 @@ type retry struct {
 }
 
 func (r retry) handle(l *loop) {
-	if m := l.policy.member(r.id); m != nil && m.pending != nil && (m.pending.timer == nil || m.pending.run == r.run) {
-		m.enter(Down, time.Now()) // it waits no longer for this, but may have to wait for others of its group
+	m := l.policy.member(r.id)
+	if m == nil {
+		return
+	}
+	if p := m.pending(); p != nil && (p.timer == nil || p.run == r.run) {
+		l.enter(m, Down, time.Now()) // it waits no longer for this, but may have to wait for others of its group
 	}
 	l.do(strategy.Retried{ID: r.id, Run: r.run})
 }

@@ -8,11 +8,17 @@ type message interface{ handle(*loop) }
 
 // mailbox is the queue of one loop. It never blocks those who post.
 type mailbox struct {
-	mu     sync.Mutex
-	queue  []message
-	head   int
-	closed bool
-	wake   chan struct{} // holds a token when something has changed
+	mu      sync.Mutex
+	queue   []message
+	closed  bool
+	waiting bool // the loop waits for a token
+	idle    bool // it does so because there is nothing to do
+	lent    bool // somebody else does what otherwise the loop does
+	wake    chan struct{}
+
+	// of the loop alone
+	batch []message // taken out of the queue at once, handled one by one
+	next  int
 }
 
 // post appends a message and reports whether there is still somebody to handle it.
@@ -22,8 +28,7 @@ func (b *mailbox) post(m message) bool {
 	if ok {
 		b.queue = append(b.queue, m)
 	}
-	b.mu.Unlock()
-	b.signal()
+	b.unlock()
 	return ok
 }
 
@@ -33,14 +38,19 @@ func (b *mailbox) update(change func() message) {
 	if m := change(); m != nil && !b.closed {
 		b.queue = append(b.queue, m)
 	}
-	b.mu.Unlock()
-	b.signal()
+	b.unlock()
 }
 
-func (b *mailbox) signal() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
+// unlock unlocks and wakes the loop if it waits.
+func (b *mailbox) unlock() {
+	wake := b.waiting
+	b.waiting, b.idle = false, false
+	b.mu.Unlock()
+	if wake {
+		select {
+		case b.wake <- struct{}{}:
+		default: // one that came too late for a time limit is still there
+		}
 	}
 }
 
@@ -51,33 +61,69 @@ func (b *mailbox) look(cond func() bool) bool {
 	return cond()
 }
 
-// take removes the oldest message, or returns nil.
-func (b *mailbox) take() message {
+// wait evaluates a condition under the lock. If it is false, the next change sends a token.
+func (b *mailbox) wait(cond func() bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.head == len(b.queue) {
+	ok := cond()
+	b.waiting = !ok
+	return ok
+}
+
+// take removes the oldest message. If there is none, the next change sends a token.
+func (b *mailbox) take() message {
+	if b.next == len(b.batch) && !b.refill() {
 		return nil
 	}
-	m := b.queue[b.head]
-	b.queue[b.head] = nil
-	b.head++
-	if b.head == len(b.queue) {
-		b.queue, b.head = b.reuse(), 0
-	}
+	m := b.batch[b.next]
+	b.batch[b.next] = nil
+	b.next++
 	return m
 }
 
-// reuse keeps the memory of an empty queue, unless a burst has made it large.
-func (b *mailbox) reuse() []message {
-	if cap(b.queue) > 1024 {
-		return nil
+// refill takes the whole queue, and leaves the memory of the last batch for the next one, unless a burst has made it
+// large.
+func (b *mailbox) refill() bool {
+	if cap(b.batch) > 1024 {
+		b.batch = nil
 	}
-	return b.queue[:0]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lent {
+		return false
+	}
+	b.batch, b.queue, b.next = b.queue, b.batch[:0], 0
+	b.waiting = len(b.batch) == 0
+	b.idle = b.waiting
+	return !b.idle
 }
 
 // close drops what is waiting; those who wait for an answer notice by the end of the supervisor.
 func (b *mailbox) close() {
 	b.mu.Lock()
-	b.closed, b.queue, b.head = true, nil, 0
+	b.closed, b.queue, b.batch, b.next = true, nil, nil, 0
 	b.mu.Unlock()
+}
+
+// borrow lends the work of a loop that has nothing to do: until giveBack, whoever has it may do what otherwise only the
+// loop does. It must not wait for anything meanwhile.
+func (b *mailbox) borrow() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.idle || b.closed {
+		return false
+	}
+	b.waiting, b.idle, b.lent = false, false, true
+	return true
+}
+
+// giveBack ends a borrow, and wakes the loop if there is something to do by now.
+func (b *mailbox) giveBack() {
+	b.mu.Lock()
+	b.waiting, b.idle, b.lent = true, true, false
+	if len(b.queue) > 0 {
+		b.unlock()
+	} else {
+		b.mu.Unlock()
+	}
 }

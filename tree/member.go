@@ -44,23 +44,50 @@ type Exit struct {
 	Killed bool          // it was ended by force, or abandoned
 }
 
-// member is one child of a running supervisor. There may be very many, so it is small. What stands above
-// prev belongs to the loop alone.
+// member is one child of a running supervisor. There may be very many, so it is small. It belongs to the loop alone, but
+// for what is marked.
 type member struct {
-	spec    *Child // shared with the Spec if static
-	static  bool   // it comes from the Spec, and outlives this loop
-	retired bool   // nobody will serve it again
-	run     *run   // the current run, nil if nothing runs
+	spec   *Child          // shared with the Spec if static; never changed
+	run    *run            // the current run, nil if nothing runs
+	record strategy.Record // under policy.mu
 
 	prev, next *member // under registry.mu
 
-	mu      sync.Mutex // for the snapshot; only the loop changes what is below
-	state   State
+	// under registry.status; only the loop changes them
 	ordinal int // the number of the current or latest run
 	since   time.Time
+	past    *past // nil: nothing of that kind has happened
+	state   State
+
+	static  bool // it comes from the Spec, and outlives this loop; never changed
+	retired bool // nobody will serve it again
+}
+
+// past is what a member needs that does more than run well.
+type past struct {
 	pending *pending // of the state Restarting
-	exits   *ring[Exit]
+	exits   ring[Exit]
 	nested  *loop // a list of the supervisors that run inside the current run
+}
+
+// had returns the past, under the lock.
+func (m *member) had() *past {
+	if m.past == nil {
+		m.past = new(past)
+	}
+	return m.past
+}
+
+// added is a member that does not come from the Spec, in one piece with its description.
+type added struct {
+	member
+	child Child
+}
+
+func newAdded(c Child) *member {
+	a := &added{child: c}
+	a.spec = &a.child
+	return &a.member
 }
 
 // pending is a restart that is to come.
@@ -74,44 +101,63 @@ type pending struct {
 // policy is what the decisions need to know of the child.
 func (m *member) policy() strategy.Child {
 	c := m.spec
-	return strategy.Child{ID: c.ID, Restart: c.Restart, Significant: c.Significant, Backoff: c.Backoff, Ref: m}
+	return strategy.Child{ID: c.ID, Restart: c.Restart, Significant: c.Significant, Backoff: c.Backoff, Ref: m, Record: &m.record}
 }
 
-func (m *member) enter(s State, now time.Time) {
-	m.mu.Lock()
+// enter enters a state in which no restart is to come.
+func (l *loop) enter(m *member, s State, now time.Time) {
+	l.members.status.Lock()
 	if m.state != s {
 		m.state, m.since = s, now
 	}
-	m.pending = nil
-	m.mu.Unlock()
+	m.expect(nil)
+	l.members.status.Unlock()
+}
+
+// expect says which restart is to come, under the lock.
+func (m *member) expect(p *pending) {
+	if p != nil || m.past != nil {
+		m.had().pending = p
+	}
+}
+
+// pending returns the restart that is to come, or nil. It is for the loop, or under the lock.
+func (m *member) pending() *pending {
+	if m.past == nil {
+		return nil
+	}
+	return m.past.pending
 }
 
 // begin enters the state Starting with a new run.
-func (m *member) begin(now time.Time) {
-	m.mu.Lock()
-	m.state, m.since, m.pending = Starting, now, nil
+func (l *loop) begin(m *member, now time.Time) {
+	l.members.status.Lock()
+	m.state, m.since = Starting, now
+	m.expect(nil)
 	m.ordinal++
-	m.mu.Unlock()
+	l.members.status.Unlock()
 }
 
 // leave remembers the end of a run.
-func (m *member) leave(e Exit) {
-	m.mu.Lock()
+func (l *loop) leave(m *member, e Exit) {
+	l.members.status.Lock()
 	m.state, m.since = Down, e.Time
-	m.exits = m.exits.add(e)
-	m.mu.Unlock()
+	m.had().exits.add(e)
+	l.members.status.Unlock()
 }
 
-// await enters the state Restarting.
-func (m *member) await(now time.Time, p *pending) {
-	m.mu.Lock()
-	m.state, m.since, m.pending = Restarting, now, p
-	m.mu.Unlock()
+// awaitRestart enters the state Restarting.
+func (l *loop) awaitRestart(m *member, now time.Time, p *pending) {
+	l.members.status.Lock()
+	m.state, m.since = Restarting, now
+	m.expect(p)
+	l.members.status.Unlock()
 }
 
 // registry is the list of members in the order of starting; the policy finds them by ID. The loop changes it; anybody may read it.
 type registry struct {
 	mu          sync.Mutex
+	status      sync.Mutex // of what members do; one lock for all, since a lock in each would take 8 bytes
 	n           int
 	first, last *member
 }

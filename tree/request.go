@@ -23,7 +23,7 @@ func handleOf(r *run) (h Run) {
 		return Run{}
 	}
 	r.loop.box.look(func() bool {
-		h = Run{ID: r.member.spec.ID, N: r.ordinal, Info: r.info, run: r}
+		h = Run{ID: r.member.spec.ID, N: r.ordinal, Info: r.info(), run: r}
 		return true
 	})
 	return h
@@ -48,8 +48,7 @@ func (s *Supervisor) StartChild(ctx context.Context, c Child) (Run, error) {
 	if err := CheckChildrenFor(s.spec.AutoShutdown, c); err != nil {
 		return Run{}, err
 	}
-	c = c.withDefaults()
-	return ask(ctx, s, "StartChild", c.ID, func(l *loop) (Run, error) { return l.startChild("StartChild", &c) })
+	return s.startAdded(ctx, "StartChild", newAdded(c.withDefaults()))
 }
 
 // StartService starts a child of a dynamic supervisor: a run of its template with this service. The errors
@@ -64,12 +63,30 @@ func (s *Supervisor) StartService(ctx context.Context, svc suture.Service) (Run,
 	if err := joined(checkService(c)); err != nil {
 		return Run{}, err
 	}
-	c = c.withDefaults()
-	return ask(ctx, s, op, "", func(l *loop) (Run, error) {
-		l.serial++
-		c.ID = strconv.FormatUint(l.serial, 10)
-		return l.startChild(op, &c)
-	})
+	c.ID = ""
+	return s.startAdded(ctx, op, newAdded(c.withDefaults()))
+}
+
+// startAdded has a child started. What takes no time is done here and now if the supervisor has nothing else to do: two
+// switches between goroutines would cost more than the start.
+func (s *Supervisor) startAdded(ctx context.Context, op string, m *member) (Run, error) {
+	if l := s.borrow(ctx, m); l != nil {
+		defer l.box.giveBack()
+		return l.startChild(op, m)
+	}
+	return ask(ctx, s, op, m.spec.ID, func(l *loop) (Run, error) { return l.startChild(op, m) })
+}
+
+// borrow returns the loop, if it has nothing to do and may be borrowed to start this child: nobody is told of it, and
+// the child is up when it is called.
+func (s *Supervisor) borrow(ctx context.Context, m *member) *loop {
+	if _, waits := m.spec.Service.(Starter); waits || ctx.Err() != nil {
+		return nil
+	}
+	if l := s.current().loop.Load(); l != nil && !l.hooked && l.box.borrow() {
+		return l
+	}
+	return nil
 }
 
 // RestartChild starts a child that is down, at its old place. The errors are a *StartError (it stays down then), or
@@ -103,7 +120,7 @@ func (s *Supervisor) TerminateRun(ctx context.Context, r Run) error {
 		if r.run == nil || r.run.loop != l {
 			return nil
 		}
-		return l.terminate(op, r.ID, strategy.TerminateRun{ID: r.ID, Run: r.run.id})
+		return l.terminate(op, r.ID, strategy.TerminateRun{ID: r.ID, Run: r.run.id, Record: &r.run.member.record})
 	})
 }
 
@@ -192,21 +209,24 @@ func (s *Supervisor) RunSpec(ctx context.Context, r Run) (Child, error) {
 // foreign reports whether the handle belongs to a living run of somebody else.
 func (l *loop) foreign(r Run) bool { return r.run != nil && r.run.loop != l && r.Alive() }
 
-func (l *loop) startChild(op string, c *Child) (Run, error) {
-	m := l.policy.member(c.ID)
-	if m == nil {
-		m = &member{spec: c}
+func (l *loop) startChild(op string, m *member) (Run, error) {
+	known := (*member)(nil)
+	if l.sup.spec.Dynamic != nil {
+		l.serial++
+		m.spec.ID = strconv.FormatUint(l.serial, 10)
+	} else if known = l.policy.member(m.spec.ID); known != nil {
+		m = known
+	}
+	if known == nil {
 		l.members.add(m)
-		defer func() {
-			if l.refused != 0 {
-				l.members.remove(m)
-			}
-		}()
 	}
 	l.why = nil // if it fails, started tells it why
 	l.do(strategy.StartChild{Child: m.policy()})
 	l.why = ErrEnded
-	return l.started(op, c.ID)
+	if l.refused != 0 && known == nil {
+		l.members.remove(m)
+	}
+	return l.started(op, m.spec.ID)
 }
 
 // started answers a request that was to start something.

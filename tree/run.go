@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/thejerf/suture/v4"
@@ -12,38 +13,40 @@ import (
 )
 
 // run is one life of a child. It is also the context that its service is served with: a nested supervisor finds
-// its place in the tree there.
+// its place in the tree there. There may be very many, so it is small.
 type run struct {
-	context.Context // cancelled by the loop only
-	cancel          context.CancelCauseFunc
-	loop            *loop
-	member          *member
-	id              uint64 // the number strategy has given it
-	ordinal         int    // the number of the run of this child, from 1
-	begun           time.Time
-	killed          bool // Kill has been called, or would have been
-	killable        bool // the service had a Kill
+	loop    *loop
+	member  *member
+	id      uint64        // the number strategy has given it
+	ordinal int           // the number of the run of this child, from 1
+	begun   time.Duration // since its loop has begun
+
+	// of the context, see there
+	done  chan struct{} // if lean
+	extra *extra
+	made  atomic.Bool // what Done returns is there
+	lean  bool
+	fate  atomic.Uint32
+
+	// of the loop alone
+	killed   bool // Kill has been called, or would have been
+	killable bool // the service had a Kill
 
 	aborted bool // the start is cancelled; under the lock of the member
 
 	// under the lock of the mailbox
 	up        bool
-	returned  bool
 	abandoned bool
-	ran       time.Duration // until it returned
-	err       error
-	info      any
+	returned  *returned // nil: it has not
+}
+
+// returned is how a run has returned.
+type returned struct {
+	ran time.Duration
+	err error
 }
 
 type runKey struct{}
-
-// Value returns the run itself to those who know the key.
-func (r *run) Value(key any) any {
-	if key == (runKey{}) {
-		return r
-	}
-	return r.Context.Value(key)
-}
 
 func runOf(ctx context.Context) *run {
 	r, _ := ctx.Value(runKey{}).(*run)
@@ -68,22 +71,35 @@ func SetInfo(ctx context.Context, info any) bool {
 	if r == nil {
 		return false
 	}
-	r.loop.box.update(func() message { r.info = info; return nil })
+	mu := r.lock()
+	x := r.more()
+	mu.Unlock()
+	r.loop.box.update(func() message { x.info = info; return nil })
 	return true
 }
 
 func (r *run) path() string { return r.loop.path + "/" + r.member.spec.ID }
 
-func (l *loop) newRun(m *member, id uint64, now time.Time) *run {
-	r := &run{loop: l, member: m, id: id, ordinal: m.ordinal, begun: now}
-	r.Context, r.cancel = context.WithCancelCause(l.base)
-	return r
+// info returns what SetInfo has left, under the lock of the mailbox.
+func (r *run) info() any {
+	defer r.lock().Unlock()
+	if r.extra == nil {
+		return nil
+	}
+	return r.extra.info
 }
+
+func (l *loop) newRun(m *member, id uint64, now time.Time) *run {
+	return &run{loop: l, member: m, id: id, ordinal: m.ordinal, begun: now.Sub(l.begun), lean: l.members.n >= crowd}
+}
+
+// age returns how long ago the run has begun.
+func (r *run) age(now time.Time) time.Duration { return now.Sub(r.loop.begun) - r.begun }
 
 // main is the goroutine of a run.
 func (r *run) main() {
-	defer r.cancel(context.Canceled)
 	r.end(r.serve())
+	r.cancel(fateOver)
 }
 
 // serve calls the service and makes an error of whatever else may end it.
@@ -94,6 +110,7 @@ func (r *run) serve() (err error) {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		} else if !returned { // runtime.Goexit runs this too; the goroutine ends after it
 			r.end(ErrGoexit)
+			r.cancel(fateOver)
 		}
 	}()
 	s := r.member.spec.Service
@@ -109,16 +126,17 @@ func (r *run) serve() (err error) {
 // ready is what a Starter calls.
 func (r *run) ready() {
 	r.loop.box.update(func() message {
-		r.up = r.up || !r.returned && !r.abandoned
+		r.up = r.up || r.alive()
 		return nil
 	})
 }
 
 // end tells the loop. A run that was never up is not posted: the loop is waiting for it.
 func (r *run) end(err error) {
+	ret := &returned{time.Since(r.loop.begun) - r.begun, err}
 	abandoned := false
 	r.loop.box.update(func() message {
-		r.returned, r.ran, r.err, abandoned = true, time.Since(r.begun), err, r.abandoned
+		r.returned, abandoned = ret, r.abandoned
 		if r.up || r.abandoned {
 			return r
 		}
@@ -134,14 +152,14 @@ func (r *run) handle(l *loop) {
 	m := r.member
 	switch {
 	case r.abandoned:
-		l.emitChild(m, Event{Kind: EventReturned, Run: r.ordinal, Err: r.err})
+		l.emitChild(m, Event{Kind: EventReturned, Run: r.ordinal, Err: r.returned.err})
 	case m.run == r:
 		l.exited(m, r)
 	}
 }
 
 // alive reports whether the run has not returned and is not given up.
-func (r *run) alive() bool { return !r.returned && !r.abandoned }
+func (r *run) alive() bool { return r.returned == nil && !r.abandoned }
 
 // howEnded classifies what a service has returned.
 func howEnded(err error) strategy.How {

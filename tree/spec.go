@@ -54,10 +54,10 @@ type Child struct {
 	Restart strategy.Restart
 	// Significant children take part in the supervisor's AutoShutdown. They cannot be permanent.
 	Significant bool
-	// Shutdown limits how long it may take to stop. Zero: 5 s, for a supervisor without limit.
-	Shutdown Shutdown
 	// Type is only for counting and for the default of Shutdown. Zero: found out from the service.
 	Type Type
+	// Shutdown limits how long it may take to stop. Zero: 5 s, for a supervisor without limit.
+	Shutdown Shutdown
 	// StartTimeout limits how long a Starter may take until it is ready; then it is killed, and has failed to
 	// start. Zero: no limit, as in OTP.
 	StartTimeout time.Duration

@@ -82,31 +82,35 @@ func (l *loop) snapshot() Snapshot {
 	members := l.members.all()
 	n.Children = make([]Snapshot, len(members))
 	for i, m := range members {
-		n.Children[i] = m.snapshot(l.path)
+		n.Children[i] = l.look(m)
 	}
 	return n
 }
 
-func (m *member) snapshot(parent string) Snapshot {
-	m.mu.Lock()
+// look is the snapshot of a child.
+func (l *loop) look(m *member) Snapshot {
+	l.members.status.Lock()
 	n := Snapshot{
-		Path: parent + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
-		Since: m.since, Restart: m.spec.Restart, Exits: m.exits.all(),
-	}
-	if m.pending != nil {
-		n.Attempt, n.NextRetry = m.pending.attempt, m.pending.due
+		Path: l.path + "/" + m.spec.ID, ID: m.spec.ID, Type: m.spec.Type, State: m.state, Run: m.ordinal,
+		Since: m.since, Restart: m.spec.Restart,
 	}
 	var nested []*loop
-	for l := m.nested; l != nil; l = l.sibling {
-		nested = append(nested, l)
+	if past := m.past; past != nil {
+		n.Exits = past.exits.all()
+		if p := past.pending; p != nil {
+			n.Attempt, n.NextRetry = p.attempt, p.due
+		}
+		for at := past.nested; at != nil; at = at.sibling {
+			nested = append(nested, at)
+		}
 	}
-	m.mu.Unlock()
-	for _, l := range nested {
-		inner := l.snapshot()
+	l.members.status.Unlock()
+	for _, at := range nested {
+		inner := at.snapshot()
 		if inner.Path == n.Path {
 			n.Supervisor, n.Children, n.HookPanics = inner.Supervisor, inner.Children, inner.HookPanics
 		} else {
-			inner.ID, inner.State, inner.Run, inner.Since = l.sup.String(), Running, l.ordinal, l.begun
+			inner.ID, inner.State, inner.Run, inner.Since = at.sup.String(), Running, at.ordinal, at.begun
 			n.Children = append(n.Children, inner)
 		}
 	}
@@ -118,21 +122,23 @@ func (l *loop) attach() {
 	if l.parent == nil {
 		return
 	}
-	m := l.parent.member
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	l.sibling, m.nested = m.nested, l
+	m, status := l.parent.member, &l.parent.loop.members.status
+	status.Lock()
+	defer status.Unlock()
+	past := m.had()
+	l.sibling, past.nested = past.nested, l
 	l.aborting = l.parent.aborted
+	l.urgent.Store(l.aborting)
 }
 
 func (l *loop) detach() {
 	if l.parent == nil {
 		return
 	}
-	m := l.parent.member
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	at := &m.nested
+	m, status := l.parent.member, &l.parent.loop.members.status
+	status.Lock()
+	defer status.Unlock()
+	at := &m.past.nested
 	for *at != l {
 		at = &(*at).sibling
 	}

@@ -35,15 +35,15 @@ func (s *Supervisor) killTime() time.Duration {
 const noLimit time.Duration = -1
 
 // launch begins a run, waits until it is up, and returns when that was.
-func (l *loop) launch(r *run) (time.Time, error) {
+func (l *loop) launch(r *run, now time.Time) (time.Time, error) {
 	s := r.member.spec.Service
 	if l.sup.stillRunning(s, r.member) {
-		return r.begun, ErrStillRunning
+		return now, ErrStillRunning
 	}
 	killing := false
-	if l.box.look(func() bool { killing = l.killing; return l.startsEnd() }) {
+	if l.urgent.Load() && l.box.look(func() bool { killing = l.killing; return l.startsEnd() }) {
 		if killing {
-			return r.begun, ErrKilled
+			return now, ErrKilled
 		}
 		l.cancelStart(r)
 	}
@@ -51,7 +51,7 @@ func (l *loop) launch(r *run) (time.Time, error) {
 	r.up = !starter
 	go r.main()
 	if !starter {
-		return r.begun, nil
+		return now, nil
 	}
 	err := l.awaitUp(r)
 	return time.Now(), err
@@ -61,7 +61,7 @@ func (l *loop) launch(r *run) (time.Time, error) {
 // supervisor is asked to stop, which cancels the start at once.
 func (l *loop) awaitUp(r *run) error {
 	spec := r.member.spec
-	settled := func() bool { return r.up || r.returned || l.killing }
+	settled := func() bool { return r.up || r.returned != nil || l.killing }
 	limit := noLimit
 	if spec.StartTimeout > 0 {
 		limit = spec.StartTimeout
@@ -78,7 +78,7 @@ func (l *loop) awaitUp(r *run) error {
 		}
 		l.await(limit, settled)
 	}
-	if !l.box.look(func() bool { return r.up || r.returned }) {
+	if !l.box.look(func() bool { return r.up || r.returned != nil }) {
 		l.forceStart(r, true)
 	}
 	return l.startResult(r)
@@ -92,14 +92,17 @@ func (l *loop) startsEnd() bool { return l.stopping || l.aborting }
 func (l *loop) cancelStart(r *run) {
 	m := r.member
 	if !isTransparent(m.spec.Service) {
-		r.cancel(ErrShutdown)
+		r.cancel(fateShutdown)
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	l.members.status.Lock()
+	defer l.members.status.Unlock()
 	r.aborted = true
-	for nested := m.nested; nested != nil; nested = nested.sibling {
-		nested.box.update(func() message { nested.aborting = true; return nil })
+	if m.past == nil {
+		return
+	}
+	for nested := m.past.nested; nested != nil; nested = nested.sibling {
+		nested.box.update(func() message { nested.aborting = true; nested.urgent.Store(true); return nil })
 	}
 }
 
@@ -113,7 +116,7 @@ func isTransparent(s suture.Service) bool {
 func (l *loop) forceStart(r *run, asked bool) {
 	l.force([]*run{r}, asked)
 	if r.abandoned {
-		l.emitChild(r.member, Event{Kind: EventAbandoned, Err: ErrKilled, Took: time.Since(r.begun)})
+		l.emitChild(r.member, Event{Kind: EventAbandoned, Err: ErrKilled, Took: r.age(time.Now())})
 	}
 }
 
@@ -122,8 +125,8 @@ func (l *loop) startResult(r *run) (err error) {
 	l.box.look(func() bool {
 		switch {
 		case r.up && !r.abandoned:
-		case r.returned && r.err != nil:
-			err = r.err
+		case r.returned != nil && r.returned.err != nil:
+			err = r.returned.err
 		case l.killing || r.abandoned:
 			err = ErrKilled
 		case l.startsEnd():
@@ -148,15 +151,15 @@ func stopLimit(s Shutdown) time.Duration {
 func (l *loop) stopMembers(members ...*member) {
 	runs := make([]*run, 0, len(members))
 	for _, m := range members {
-		if m.pending != nil && m.pending.timer != nil {
-			m.pending.timer.Stop()
+		if p := m.pending(); p != nil && p.timer != nil {
+			p.timer.Stop()
 		}
 		if r := m.run; r == nil {
-			m.enter(Down, time.Now())
+			l.enter(m, Down, time.Now())
 		} else if m.run = nil; l.box.look(r.alive) {
 			runs = append(runs, r)
 		} else { // it has ended by itself in the meantime; that is noticed here and handled no more
-			l.gone(r, EventExited, false, false)
+			l.gone(r, time.Now(), EventExited, false, false)
 		}
 	}
 	if len(runs) > 0 {
@@ -169,9 +172,9 @@ func (l *loop) stopRuns(runs []*run, how Shutdown) {
 	asked := how != BrutalKill && !l.box.look(func() bool { return l.killing })
 	if asked {
 		for _, r := range runs {
-			r.member.enter(Stopping, time.Now())
+			l.enter(r.member, Stopping, time.Now())
 			l.emitChild(r.member, Event{Kind: EventStopping})
-			r.cancel(ErrShutdown)
+			r.cancel(fateShutdown)
 		}
 		ended := allEnded(runs)
 		l.await(stopLimit(how), func() bool { return l.killing || ended() })
@@ -181,15 +184,15 @@ func (l *loop) stopRuns(runs []*run, how Shutdown) {
 		if l.box.look(r.alive) {
 			forced = append(forced, r)
 		} else {
-			l.gone(r, EventStopped, true, false)
+			l.gone(r, time.Now(), EventStopped, true, false)
 		}
 	}
 	l.force(forced, asked)
 	for _, r := range forced {
 		if !r.abandoned {
-			l.gone(r, EventStopped, true, true)
+			l.gone(r, time.Now(), EventStopped, true, true)
 		} else {
-			l.gone(r, EventAbandoned, true, true)
+			l.gone(r, time.Now(), EventAbandoned, true, true)
 		}
 	}
 }
@@ -199,7 +202,7 @@ func (l *loop) stopRuns(runs []*run, how Shutdown) {
 func (l *loop) force(runs []*run, asked bool) {
 	wait := l.box.look(func() bool { return l.killing })
 	for _, r := range runs {
-		r.member.enter(Stopping, time.Now())
+		l.enter(r.member, Stopping, time.Now())
 		l.emitChild(r.member, Event{Kind: EventKilling})
 		wait = l.killRun(r) || !asked || wait
 	}
@@ -228,7 +231,7 @@ func (l *loop) killLimit(runs []*run) (limit time.Duration) {
 // abandon gives up a run that has not returned.
 func (l *loop) abandon(r *run) {
 	l.box.update(func() message {
-		if r.abandoned = !r.returned; r.abandoned {
+		if r.abandoned = r.returned == nil; r.abandoned {
 			l.sup.list(r)
 		}
 		return nil
@@ -236,12 +239,12 @@ func (l *loop) abandon(r *run) {
 }
 
 // gone remembers the end of a run, which may have been some time ago.
-func (l *loop) gone(r *run, kind EventKind, asked, killed bool) {
-	ran, err := time.Since(r.begun), ErrKilled
+func (l *loop) gone(r *run, now time.Time, kind EventKind, asked, killed bool) {
+	age, ran, err := r.age(now), r.age(now), ErrKilled
 	if kind != EventAbandoned {
-		l.box.look(func() bool { ran, err = r.ran, r.err; return true })
+		l.box.look(func() bool { ran, err = r.returned.ran, r.returned.err; return true })
 	}
-	r.member.leave(Exit{Run: r.ordinal, Time: r.begun.Add(ran), Ran: ran, Err: err, Asked: asked, Killed: killed})
+	l.leave(r.member, Exit{Run: r.ordinal, Time: now.Add(ran - age), Ran: ran, Err: err, Asked: asked, Killed: killed})
 	l.emitChild(r.member, Event{Kind: kind, Err: err, Took: ran})
 }
 
@@ -262,7 +265,7 @@ func (l *loop) killRun(r *run) bool {
 	if !r.killed {
 		r.killed = true
 		r.killable = kill(r.member.spec.Service)
-		r.cancel(ErrKilled)
+		r.cancel(fateKilled)
 	}
 	return r.killable
 }
@@ -286,21 +289,23 @@ func (s *Supervisor) list(r *run) {
 		s.abandoned = make(map[*run]struct{})
 	}
 	s.abandoned[r] = struct{}{}
+	s.left.Add(1)
 }
 
 func (s *Supervisor) unlist(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.abandoned, r)
+	s.left.Add(-1)
 }
 
 // stillRunning reports whether an abandoned run uses this service. PerRun does not care.
 func (s *Supervisor) stillRunning(svc suture.Service, m *member) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.abandoned) == 0 {
+	if s.left.Load() == 0 {
 		return false
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if _, ok := svc.(*perRun); ok {
 		return false
 	}

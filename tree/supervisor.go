@@ -20,6 +20,7 @@ import (
 type Supervisor struct {
 	spec   Spec
 	panics atomic.Int64 // of OnEvent
+	left   atomic.Int64 // how many runs are in abandoned
 
 	mu        sync.Mutex
 	life      *life
