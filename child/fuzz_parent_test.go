@@ -142,7 +142,7 @@ func (h *hostileParent) play(plan []byte) {
 	go pour(ch.calls[1], h.calls, s.cuts())
 	await(h.t, "the end of the worker", h.ended)
 	until(h.t, "the worker to leave nothing behind", func() bool { h.rouse(); return runtime.NumGoroutine() <= goroutines+heard.listening() })
-	closeAll(ch.control[1], ch.answers[1])
+	closeAll(h.theirs.control, h.theirs.answers)
 	if reads {
 		heard.wait(h.t)
 	}
@@ -165,7 +165,11 @@ func (h *hostileParent) begin(ch *channels) {
 	fd, err := syscall.Dup(int(ch.page.File().Fd()))
 	must(h.t, err)
 	h.page, h.ended = ch.page, make(chan struct{})
-	h.theirs = descriptors{control: ch.control[1], calls: ch.calls[0], answers: ch.answers[1], status: os.NewFile(uintptr(fd), "page")}
+	h.theirs = descriptors{status: os.NewFile(uintptr(fd), "page")}
+	for to, from := range map[**os.File]**os.File{&h.theirs.control: &ch.control[1], &h.theirs.calls: &ch.calls[0], &h.theirs.answers: &ch.answers[1]} {
+		*to = polled(h.t, *from)
+		*from = nil // closed
+	}
 	h.worker, err = newWorker(h.theirs, func(status int) { h.exit(status); runtime.Goexit() })
 	must(h.t, err)
 	go func() {
@@ -175,6 +179,16 @@ func (h *hostileParent) begin(ch *channels) {
 		}
 		h.exit(status)
 	}()
+}
+
+// polled takes a descriptor over, and makes it one that is read in the runtime's
+// poller: in this process Close has to end a Read.
+func polled(t testing.TB, f *os.File) *os.File {
+	fd, err := syscall.Dup(int(f.Fd()))
+	must(t, err)
+	must(t, f.Close())
+	must(t, syscall.SetNonblock(fd, true))
+	return os.NewFile(uintptr(fd), "polled")
 }
 
 // exit is the end of the worker: its descriptors are closed.
@@ -198,11 +212,7 @@ func (h *hostileParent) rouse() {
 	w.idle.Broadcast()
 	w.mu.Unlock()
 	w.control.mu.Lock()
-	if w.control.writing = false; len(w.control.buf) == 0 {
-		w.control.buf = append(w.control.buf, 0) // to be written, which fails
-	} else {
-		w.control.buf = nil // for who waits until it is
-	}
+	w.control.writing, w.control.buf = false, nil // for who waits until all is written
 	w.control.changed.Broadcast()
 	w.control.mu.Unlock()
 	_ = w.marker.Close()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/early"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -214,6 +215,7 @@ func init() {
 		os.Exit(2)
 	})
 	play("deaf to shutdown", func(w *fakeWorker) {
+		early.Catch() // as Init does, or a reset does not reach what has been done before
 		signal.Reset(syscall.SIGTERM)
 		w.greet()
 		select {}

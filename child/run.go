@@ -189,6 +189,9 @@ func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
 		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window,
 	}
+	if r.cfg.Exe == "" {
+		setup.Build, _ = spawn.BuildID() // without one, functions are compared
+	}
 	if err := r.control.send(wire.KindSetup, 0, setup); err != nil {
 		return "handshake", err
 	}

@@ -44,8 +44,11 @@ func (ch *channels) open() (err error) {
 	if ch.control, err = socketpair(); err != nil {
 		return err
 	}
-	for _, p := range []*[2]*os.File{&ch.calls, &ch.answers, &ch.stdout, &ch.stderr} {
-		if p[0], p[1], err = os.Pipe(); err != nil {
+	for _, p := range []struct {
+		pair *[2]*os.File
+		ours int // index of our end
+	}{{&ch.calls, 1}, {&ch.answers, 0}, {&ch.stdout, 0}, {&ch.stderr, 0}} {
+		if *p.pair, err = pipe(p.ours); err != nil {
 			return err
 		}
 	}
@@ -80,11 +83,31 @@ func closeAll(files ...*os.File) {
 }
 
 func socketpair() (pair [2]*os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return pair, os.NewSyscallError("socketpair", err)
 	}
-	return [2]*os.File{os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control of the worker")}, nil
+	return filesOf(fds, 0)
+}
+
+// pipe makes one, of which ours is the index of our end.
+func pipe(ours int) (pair [2]*os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return pair, os.NewSyscallError("pipe2", err)
+	}
+	return filesOf(fds, ours)
+}
+
+// filesOf makes files of a pair: ours goes into the runtime's poller. The worker's
+// does not: it is only passed on, and each registration and each event of a
+// descriptor there wakes a thread.
+func filesOf(fds [2]int, ours int) (pair [2]*os.File, err error) {
+	err = unix.SetNonblock(fds[ours], true)
+	for i, fd := range fds {
+		pair[i] = os.NewFile(uintptr(fd), "channel")
+	}
+	return pair, os.NewSyscallError("fcntl", err)
 }
 
 func grow(f *os.File) {
@@ -140,6 +163,15 @@ func awaitInput(fd uintptr, limit time.Duration) bool {
 	timeout := unix.NsecToTimespec(int64(limit))
 	n, err := unix.Ppoll(fds[:], &timeout, nil)
 	return n > 0 && err == nil
+}
+
+// hasInput reports whether there is something to read.
+func hasInput(f *os.File) (has bool) {
+	raw, err := f.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) { has = awaitInput(fd, 0) })
+	}
+	return has
 }
 
 // descriptors are what a worker inherits.

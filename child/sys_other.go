@@ -32,6 +32,8 @@ func readNow(uintptr, []byte) (int, error)  { return 0, spawn.ErrUnsupported }
 
 func awaitInput(uintptr, time.Duration) bool { return false }
 
+func hasInput(*os.File) bool { return false }
+
 type descriptors struct{ control, calls, answers, status *os.File }
 
 func inherited() (descriptors, error) { return descriptors{}, spawn.ErrUnsupported }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/early"
 	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
 	"github.com/verdigris-go/verdigris/wire"
@@ -35,6 +36,7 @@ type worker struct {
 	answers *answers
 	marker  *statuspage.Marker
 	setup   wire.Setup
+	hello   []byte // a frame that goes out together with ready
 	state   any
 	opened  chan struct{}    // closed when state is there, or has failed
 	exit    func(status int) // os.Exit, or what stands for it where a worker is tried out in process; does not return
@@ -52,7 +54,6 @@ type worker struct {
 // Whoever signals the whole group (Ctrl-C, systemd) means the parent: package
 // early has seen to that.
 func serveParent() error {
-	runtime.LockOSThread() // the state is opened, and with Concurrency 1 used, on one thread only
 	files, err := inherited()
 	if err != nil {
 		return err
@@ -97,16 +98,28 @@ func (w *worker) keepLastWords() error {
 // live is the worker's conversation with its parent, from hello to the end.
 func (w *worker) live(files descriptors) error {
 	reader := wire.NewReader(files.control, wire.ControlLimit)
-	if err := w.greet(reader); err != nil {
+	if err := w.greet(reader, files.control); err != nil {
 		return err
 	}
-	slog.SetDefault(slog.New(newLogHandler(w.control, slog.Level(w.setup.LogLevel))))
-	go w.obey(reader)
+	if w.setup.State != "" {
+		w.settle(reader)
+	}
 	if err := w.open(); err != nil {
 		return nil // the parent knows why, and ends us
 	}
+	if w.setup.State == "" { // what takes time is done while the parent sends its first call
+		w.settle(reader)
+	}
 	w.answers = &answers{file: files.answers, limit: w.setup.Limit, orphaned: w.orphaned}
 	return w.serve(files.calls)
+}
+
+// settle does what has to be done before anybody's code runs. The state is opened, and with Concurrency 1
+// used, on one thread only: the first, on which this process has begun.
+func (w *worker) settle(r *wire.Reader) {
+	slog.SetDefault(slog.New(newLogHandler(w.control, slog.Level(w.setup.LogLevel))))
+	go w.obey(r)
+	runtime.LockOSThread()
 }
 
 // ownProcess is set in a worker process, and not where a worker is tried out in
@@ -135,16 +148,41 @@ func shortName(argv0 string) string {
 	return "worker"
 }
 
-// greet says who we are and learns what the parent wants.
-func (w *worker) greet(r *wire.Reader) error {
+// greet says who we are and learns what the parent wants. A parent that does not
+// wait for hello has said so long before this process came here: then the answer is
+// made to fit, and goes together with ready if there is no state to open.
+func (w *worker) greet(r *wire.Reader, control *os.File) error {
+	if !hasInput(control) {
+		if err := w.introduce(); err != nil {
+			return err
+		}
+		return w.learn(r)
+	}
+	err := w.learn(r)
+	if err != nil || w.setup.State != "" {
+		return errors.Join(err, w.introduce())
+	}
+	w.hello, err = controlFrame(wire.KindHello, 0, w.introduction())
+	return err
+}
+
+func (w *worker) introduce() error { return w.control.send(wire.KindHello, 0, w.introduction()) }
+
+// introduction is who we are. A parent of the same build knows our functions.
+func (w *worker) introduction() wire.Hello {
 	hello := wire.Hello{PID: os.Getpid(), Language: runtime.Version(), Capabilities: []string{wire.CapStatusPage, wire.CapStreams}}
 	hello.Build, _ = spawn.BuildID() // without one, only a parent that asks for it refuses us
+	if hello.Build != "" && hello.Build == w.setup.Build {
+		return hello
+	}
 	for _, f := range functions.all() {
 		hello.Functions = append(hello.Functions, wire.Function{Name: f.name, In: f.in, Out: f.out, State: f.state, Stream: f.stream != nil})
 	}
-	if err := w.control.send(wire.KindHello, 0, hello); err != nil {
-		return err
-	}
+	return hello
+}
+
+// learn takes the parent's setup.
+func (w *worker) learn(r *wire.Reader) error {
 	f, err := r.Next()
 	if err != nil {
 		return fmt.Errorf("no setup from the parent: %w", err)
@@ -176,17 +214,27 @@ func (w *worker) open() error {
 	state, failed := w.openState()
 	if failed == nil {
 		w.state = state
-		return w.control.send(wire.KindReady, 0, wire.Ready{})
+		return w.ready()
 	}
 	_ = w.control.send(wire.KindStartFailed, 0, *failed)
 	w.control.flush(time.Second)
 	return errors.New(failed.Message)
 }
 
+// ready says so, and hello too if that is still to be said.
+func (w *worker) ready() error {
+	frame, err := controlFrame(wire.KindReady, 0, wire.Ready{})
+	if err == nil {
+		w.control.frame(append(w.hello, frame...))
+	}
+	return err
+}
+
 func (w *worker) openState() (state any, failed *wire.StartFailed) {
 	if w.setup.State == "" {
 		return nil, nil
 	}
+	early.Catch()
 	t, ok := states.get([]byte(w.setup.State))
 	if !ok {
 		return nil, &wire.StartFailed{Message: fmt.Sprintf("this binary does not define the state %q", w.setup.State)}
@@ -276,6 +324,7 @@ func (w *worker) shutdown() {
 // yieldToTerm lets SIGTERM end the worker from now on. The kernel protects
 // process 1 of a PID namespace from signals that it does not catch.
 func (w *worker) yieldToTerm() {
+	early.Catch() // or the reset would not reach what package early has done
 	if os.Getpid() != 1 {
 		signal.Reset(syscall.SIGTERM)
 		return
@@ -336,6 +385,7 @@ func (w *worker) handle(id uint64, body []byte) { w.accept(id, body)() }
 // that the mark means all calls up to it, and a cancel finds its call.
 func (w *worker) accept(id uint64, body []byte) (run func()) {
 	refuse := func(err error) func() { return func() { w.answers.fail(id, err) } }
+	early.Catch() // before anybody's code runs
 	c, err := w.start(id, body)
 	if err != nil {
 		return refuse(err)

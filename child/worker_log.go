@@ -25,7 +25,7 @@ type controlOut struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	buf     []byte
-	writing bool
+	writing bool   // there is a goroutine that does
 	dropped uint64 // log records since the last one that was queued
 }
 
@@ -38,25 +38,26 @@ func newControlOut(f *os.File, orphaned func()) (*controlOut, error) {
 	}
 	c := &controlOut{file: f, raw: raw, orphaned: orphaned}
 	c.changed = sync.NewCond(&c.mu)
-	go c.write()
 	return c, nil
 }
 
+// write is the goroutine that writes what is queued, as long as something is.
 func (c *controlOut) write() {
-	var batch []byte
-	for {
-		c.mu.Lock()
-		c.writing = false
-		c.changed.Broadcast()
-		for len(c.buf) == 0 {
-			c.changed.Wait()
-		}
-		batch, c.buf, c.writing = c.buf, batch[:0], true
-		c.mu.Unlock()
+	for batch := c.take(nil); len(batch) > 0; batch = c.take(batch) {
 		if _, err := c.file.Write(batch); err != nil {
 			c.orphaned()
 		}
 	}
+}
+
+// take gives the memory of the last batch back and takes the next one.
+func (c *controlOut) take(last []byte) (batch []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch, c.buf = c.buf, last[:0]
+	c.writing = len(batch) > 0
+	c.changed.Broadcast()
+	return batch
 }
 
 // frame writes or queues a whole frame.
@@ -68,7 +69,10 @@ func (c *controlOut) frame(frame []byte) {
 	}
 	if len(frame) > 0 {
 		c.buf = append(c.buf, frame...)
-		c.changed.Broadcast()
+	}
+	if len(c.buf) > 0 && !c.writing {
+		c.writing = true
+		go c.write()
 	}
 }
 

@@ -32,7 +32,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.FixedZone("", 3600)
 
 func bodies() map[string]body {
 	hello := Hello{1, 1, "build-id", 4711, "go1.26", []string{CapStatusPage}, []Function{{"resize", "bstr", "tstr", "pdf", true}, {Name: "f"}}}
-	setup := Setup{1, DefaultLimit, 4, "pdf", []byte{0x18, 0x96}, int(slog.LevelWarn), []string{CapStatusPage}, 1 << 20}
+	setup := Setup{1, DefaultLimit, 4, "pdf", []byte{0x18, 0x96}, int(slog.LevelWarn), []string{CapStatusPage}, 1 << 20, "build-id"}
 	failed := StartFailed{"no licence", []string{"pdf.licence"}, "goroutine 1"}
 	log := Log{noon, slog.LevelError, "slow", []slog.Attr{
 		slog.String("s", "text"), slog.Int64("i", -5), slog.Uint64("u", 1<<63), slog.Float64("f", 0.5), slog.Bool("b", true),

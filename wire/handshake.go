@@ -75,6 +75,7 @@ type Setup struct {
 	LogLevel     int             `cbor:"6,keyasint,omitempty"` // the lowest level worth sending, in slog's numbers
 	Capabilities []string        `cbor:"7,keyasint,omitempty"` // those of the worker's that the parent will use
 	Window       int             `cbor:"8,keyasint,omitempty"` // bytes of each stream, see [ItemCost]; 0: the parent takes no streams
+	Build        string          `cbor:"9,keyasint,omitempty"` // build id of the parent, whose functions are known if the worker's is the same
 }
 
 // Append appends the body of a setup frame.
@@ -154,7 +155,7 @@ func (s Setup) check() error {
 	case s.Window < 0 || s.Window > MaxLimit:
 		return fmt.Errorf("window %d is not between 0 and %d", s.Window, MaxLimit)
 	}
-	return firstError(within("state name", s.State, MaxName), capabilities(s.Capabilities))
+	return firstError(within("state name", s.State, MaxName), within("build", s.Build, MaxName), capabilities(s.Capabilities))
 }
 
 func (f StartFailed) check() error {

@@ -30,7 +30,9 @@ func begin(marker string) (depth int) {
 		return 0
 	}
 	os.Unsetenv(Marker)
-	runtime.LockOSThread()
+	if os.Getpid() == 1 {
+		runtime.LockOSThread()
+	}
 	settle()
 	depth, _ = strconv.Atoi(marker)
 	return max(depth, 1)

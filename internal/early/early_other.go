@@ -3,3 +3,6 @@
 package early
 
 func settle() {} // there are no workers
+
+// Catch does nothing.
+func Catch() {}

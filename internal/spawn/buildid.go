@@ -39,12 +39,20 @@ func readBuildID(r io.ReaderAt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for at := 0; at+16 <= n; at += 4 {
-		if id, ok := noteAt(head[at:n], order); ok {
-			return id, nil
-		}
+	if id, ok := noteIn(head[:n], order); ok {
+		return id, nil
 	}
 	return "", ErrNoBuildID
+}
+
+// noteIn finds the build id's note among others, or in what stands around it.
+func noteIn(b []byte, order binary.ByteOrder) (string, bool) {
+	for at := 0; at+16 <= len(b); at += 4 {
+		if id, ok := noteAt(b[at:], order); ok {
+			return id, true
+		}
+	}
+	return "", false
 }
 
 func byteOrder(head []byte) (binary.ByteOrder, error) {

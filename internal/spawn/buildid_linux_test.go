@@ -22,3 +22,14 @@ func TestBuildIDOfThisProgram(t *testing.T) {
 		t.Errorf("build id %q, want %q", id, want)
 	}
 }
+
+// The note in memory is the one of the file, and is found: else each start of a
+// worker would read the file.
+func TestBuildIDInMemory(t *testing.T) {
+	checkLeaks(t)
+	inFile, err := fileBuildID()
+	must(t, err)
+	if mapped, ok := mappedBuildID(); !ok || mapped != inFile {
+		t.Errorf("build id %q in memory (found: %v), %q in the file", mapped, ok, inFile)
+	}
+}
