@@ -316,7 +316,7 @@ func reportCause(report, stderr string) (Cause, string) {
 	}
 	name := strings.TrimPrefix(lineWith(report+"\n"+stderr, fatal), fatal)
 	switch {
-	case strings.Contains(name, "out of memory"):
+	case strings.Contains(name, "out of memory"), strings.Contains(name, "cannot allocate memory"): // two texts of the runtime for one thing
 		return OutOfMemory, "fatal error: " + name
 	case name == "newosproc":
 		return Fatal, noThread

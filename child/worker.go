@@ -54,6 +54,7 @@ type worker struct {
 // Whoever signals the whole group (Ctrl-C, systemd) means the parent: package
 // early has seen to that.
 func serveParent() error {
+	runtime.LockOSThread() // the state is opened, and with Concurrency 1 used, on one thread only
 	files, err := inherited()
 	if err != nil {
 		return err
@@ -114,12 +115,10 @@ func (w *worker) live(files descriptors) error {
 	return w.serve(files.calls)
 }
 
-// settle does what has to be done before anybody's code runs. The state is opened, and with Concurrency 1
-// used, on one thread only: the first, on which this process has begun.
+// settle does what has to be done before anybody's code runs.
 func (w *worker) settle(r *wire.Reader) {
 	slog.SetDefault(slog.New(newLogHandler(w.control, slog.Level(w.setup.LogLevel))))
 	go w.obey(r)
-	runtime.LockOSThread()
 }
 
 // ownProcess is set in a worker process, and not where a worker is tried out in

@@ -30,9 +30,7 @@ func begin(marker string) (depth int) {
 		return 0
 	}
 	os.Unsetenv(Marker)
-	if os.Getpid() == 1 {
-		runtime.LockOSThread()
-	}
+	runtime.LockOSThread()
 	settle()
 	depth, _ = strconv.Atoi(marker)
 	return max(depth, 1)

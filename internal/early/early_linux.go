@@ -3,7 +3,6 @@ package early
 import (
 	"os"
 	"os/signal"
-	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -23,15 +22,7 @@ func settle() {
 		os.Exit(StatusOrphan)
 	}
 	closeStrays()
-	go beside()
-}
-
-// beside is what takes time and can be done while the program is initialised, on
-// another processor if there is one: Init waits for it before anybody's code runs.
-func beside() {
-	runtime.LockOSThread() // the first of them makes a thread
-	runtime.UnlockOSThread()
-	Catch()
+	go Catch() // while the program is initialised, on another processor if there is one
 }
 
 func isSocket(fd int) bool {
@@ -55,7 +46,8 @@ func catch() {
 // Catch hands the signals that mean the parent over to package os/signal, so that
 // they stay caught when somebody else asks for them there and then stops. It takes
 // longer than all else that this package does (0.1 to 0.2 ms): os/signal needs a
-// thread and two goroutines. It may be called from any goroutine, and more than
+// thread and two goroutines. So it is begun here, and Init waits for it before
+// anybody's code runs. It may be called from any goroutine, and more than
 // once; each call returns when it is done.
 var Catch = sync.OnceFunc(func() {
 	if len(caught) > 0 {
