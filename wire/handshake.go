@@ -48,11 +48,15 @@ func (h Hello) Append(dst []byte) ([]byte, error) {
 	if h.Version == 0 {
 		h.Version, h.MinVersion = Version, Version
 	}
-	return appendControl(dst, KindHello, &h, h.check())
+	return appendPlain(dst, KindHello, h, h.check())
 }
 
 // ParseHello takes the body of a hello frame apart. The error is a [*DecodeError].
 func ParseHello(body []byte) (Hello, error) {
+	var h Hello
+	if h.parsePlain(body) && h.check() == nil {
+		return h, nil
+	}
 	return parseControl(body, KindHello, Hello.check)
 }
 
@@ -83,11 +87,15 @@ func (s Setup) Append(dst []byte) ([]byte, error) {
 	if s.Version == 0 {
 		s.Version = Version
 	}
-	return appendControl(dst, KindSetup, &s, s.check())
+	return appendPlain(dst, KindSetup, s, s.check())
 }
 
 // ParseSetup takes the body of a setup frame apart. The error is a [*DecodeError].
 func ParseSetup(body []byte) (Setup, error) {
+	var s Setup
+	if s.parsePlain(body) && s.check() == nil {
+		return s, nil
+	}
 	return parseControl(body, KindSetup, Setup.check)
 }
 
@@ -95,10 +103,13 @@ func ParseSetup(body []byte) (Setup, error) {
 type Ready struct{}
 
 // Append appends the body of a ready frame.
-func (r Ready) Append(dst []byte) ([]byte, error) { return appendControl(dst, KindReady, &r, nil) }
+func (r Ready) Append(dst []byte) ([]byte, error) { return append(dst, majorMap), nil }
 
 // ParseReady takes the body of a ready frame apart. The error is a [*DecodeError].
 func ParseReady(body []byte) (Ready, error) {
+	if len(body) == 1 && body[0] == majorMap {
+		return Ready{}, nil
+	}
 	return parseControl[Ready](body, KindReady, nil)
 }
 
