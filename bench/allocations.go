@@ -4,14 +4,15 @@ package main
 
 import (
 	"errors"
+	"math"
 	"runtime"
 
 	"github.com/verdigris-go/verdigris/bench/measure"
 )
 
 // allocations is row M: how many objects a call leaves in the parent's heap for
-// the garbage collector. It says what only a call of ours can, so there is no
-// baseline.
+// the garbage collector. One of them is the answer, which is the caller's to keep.
+// It says what only a call of ours can, so there is no baseline.
 func allocations(e effort) (lines []line, err error) {
 	us, err := newPair()
 	if err != nil {
@@ -26,7 +27,7 @@ func allocations(e effort) (lines []line, err error) {
 			name   string
 			call   call
 			target target
-		}{{"16 B", echoes(small), atMost(0)}, {"struct", mirrors, target{}}} {
+		}{{"16 B", echoes(small), atMost(1)}, {"struct", mirrors, target{}}} {
 			work := by.name + ", " + what.name
 			scores, err := e.contest(side{work, func() (measure.Sample, error) { return by.allocates(e, what.call) }})
 			if err != nil {
@@ -57,7 +58,7 @@ func (l *lane) allocates(e effort, c call) (s measure.Sample, err error) {
 	}
 	runtime.ReadMemStats(&after)
 	s.Facts = measure.Facts{
-		"objects": float64(after.Mallocs-before.Mallocs) / float64(n),
+		"objects": math.Floor(float64(after.Mallocs-before.Mallocs) / float64(n)), // as testing.AllocsPerRun: the rest is not the call's
 		"bytes":   float64(after.TotalAlloc-before.TotalAlloc) / float64(n),
 	}
 	return s, nil

@@ -100,7 +100,7 @@ func (all guests) lines(what string, u unit, scores []score, value func(point) f
 			l = absent(g.name+what, g.err.Error())
 			g.err = nil
 		}
-		l.Peer = true
+		l.Peer = g.name
 		lines = append(lines, l)
 	}
 	return lines
@@ -116,7 +116,7 @@ func (l line) beside(peers []line) line {
 		}
 	}
 	if best != nil {
-		l.Nearest = best.Work + " " + best.Unit.write(best.Ours.Median)
+		l.Nearest = best.Peer + " " + best.Unit.write(best.Ours.Median)
 	}
 	return l
 }

@@ -138,7 +138,7 @@ type line struct {
 	Target   target  `json:"target"`
 	Verdict  verdict `json:"verdict"`
 	Note     string  `json:"note,omitempty"`
-	Peer     bool    `json:"peer,omitempty"`    // not ours
+	Peer     string  `json:"peer,omitempty"`    // whose it is, if not ours
 	Nearest  string  `json:"nearest,omitempty"` // of the peers, and its value
 
 	Rounds []float64 `json:"rounds"` // ours, one by one
@@ -166,7 +166,18 @@ func alone(work string, u unit, ours []float64, t target) line {
 }
 
 // absent is a line for something that this version, or this machine, does not have.
-func absent(work, why string) line { return line{Work: work, Verdict: notThere, Note: why} }
+func absent(work, why string) line { return line{Work: work, Verdict: notThere, Note: short(why)} }
+
+const longestNote = 60
+
+// short makes a note of a text that somebody else has written.
+func short(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == '|' }), " ")
+	if len(text) > longestNote {
+		text = strings.ToValidUTF8(text[:longestNote], "") + "..."
+	}
+	return text
+}
 
 // steady reports whether the rounds of a line agree: where there is a ratio, it counts.
 func (l line) steady() bool {
@@ -208,7 +219,7 @@ func (r report) writeTable(w io.Writer) error {
 }
 
 func (l line) work() string {
-	if l.Peer {
+	if l.Peer != "" {
 		return "*" + l.Work + "*"
 	}
 	return l.Work

@@ -96,9 +96,10 @@ type taker func(row, effort) ([]line, error)
 func takeRow(r row, e effort) ([]line, error) { return r.lines(e) }
 
 func (take taker) read(r row, e effort) (reading, error) {
-	fmt.Fprintln(os.Stderr, "bench:", r.id, r.what)
+	fmt.Fprintf(os.Stderr, "bench: %-2s %s ", r.id, r.what)
 	begin := time.Now()
 	lines, err := take(r, e)
+	fmt.Fprintf(os.Stderr, "(%.0f s)\n", time.Since(begin).Seconds())
 	if err != nil {
 		return reading{}, fmt.Errorf("row %s: %w", r.id, err)
 	}

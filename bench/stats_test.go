@@ -161,7 +161,7 @@ func TestWriting(t *testing.T) {
 }
 
 func sampleReport() report {
-	others := guests{{name: "slow"}, {name: "broken", err: errors.New("it hangs")}}
+	others := guests{{name: "slow"}, {name: "broken", err: errors.New("it\nhangs |")}}
 	theirs := others.lines("", nanoseconds, []score{{{p50: 20e3}}, {{}}}, p50, baseline{})
 	r := report{Lines: append([]line{
 		compare("by a child", nanoseconds, []float64{9000, 10000, 11000}, baseline{"pipe", []float64{9000, 5000, 5500}}, atMostTimes(1.1)).beside(theirs),
@@ -215,3 +215,17 @@ func finite(s summary) bool {
 }
 
 func rounds(n int) effort { return effort{rounds: n, other: noBuild{}} }
+
+// What others say does not break the table.
+func TestShort(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                      "",
+		"a | b\n\tc":            "a b c",
+		strings.Repeat("x", 61): strings.Repeat("x", 60) + "...",
+		strings.Repeat("é", 60): strings.Repeat("é", 30) + "...",
+	} {
+		if got := short(text); got != want {
+			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
