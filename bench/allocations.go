@@ -14,7 +14,7 @@ import (
 // the garbage collector. One of them is the answer, which is the caller's to keep.
 // It says what only a call of ours can, so there is no baseline.
 func allocations(e effort) (lines []line, err error) {
-	us, err := newPair()
+	us, err := newPair(quiet())
 	if err != nil {
 		return nil, err
 	}

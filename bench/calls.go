@@ -38,7 +38,7 @@ func newContenders(size int) (c *contenders, err error) {
 		return c, err
 	}
 	c.ends = append(c.ends, c.goPipe.close)
-	if c.pair, err = newPair(); err != nil {
+	if c.pair, err = newPair(quiet()); err != nil {
 		return c, err
 	}
 	c.ends = append(c.ends, c.pair.close)
@@ -49,13 +49,10 @@ func (c *contenders) close() error { return endAll(c.ends) }
 
 // sides are ours first: child, pool, Go pipe, pipe.
 func (c *contenders) sides(e effort, size int) []side {
-	echo := echoes(size)
-	return []side{
-		{"child", func() (measure.Sample, error) { return c.proc.calls(e.turn, echo) }},
-		{"pool", func() (measure.Sample, error) { return c.pool.calls(e.turn, echo) }},
+	return append(c.pair.sides(e, size), []side{
 		{"Go pipe", func() (measure.Sample, error) { return c.goPipe.turn(e.turn) }},
 		{"pipe", func() (measure.Sample, error) { return c.raw.turn(e.turn) }},
-	}
+	}...)
 }
 
 // loneCaller is row A1.
@@ -120,7 +117,7 @@ func lowLatencyCaller(e effort) (lines []line, err error) {
 	if !switchOn(&cfg, "LowLatency") {
 		return []line{absent("child", "Config.LowLatency")}, nil
 	}
-	fast, err := oneChild(cfg)
+	fast, err := newPair(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -130,10 +127,8 @@ func lowLatencyCaller(e effort) (lines []line, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	us := side{"child", func() (measure.Sample, error) { return fast.calls(e.turn, echoes(small)) }}
-	sides := []side{us, {"default", c.sides(e, small)[0].turn}, c.sides(e, small)[3]}
 	for _, n := range []int{0, 1, 2, 4} {
-		more, err := lowLatencyBeside(e, n, sides)
+		more, err := lowLatencyBeside(e, n, append(fast.sides(e, small), c.sides(e, small)...))
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +137,10 @@ func lowLatencyCaller(e effort) (lines []line, err error) {
 	return lines, nil
 }
 
-func lowLatencyBeside(e effort, busy int, sides []side) ([]line, error) {
+// lowLatencyBeside compares with the default, while so many cores are kept busy,
+// and, if none is, with a pipe. The sides are child and pool, the same by
+// default, and the pipes.
+func lowLatencyBeside(e effort, busy int, sides []side) (lines []line, err error) {
 	b, err := e.burners(busy)
 	if err != nil {
 		return nil, err
@@ -152,15 +150,19 @@ func lowLatencyBeside(e effort, busy int, sides []side) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, standard, pipe := scores[0], scores[1], scores[2]
-	work := fmt.Sprintf("child, %d busy", busy)
-	if busy > 0 {
-		return []line{compare(work, nanoseconds, ours.of(p50), baseline{"default", standard.of(p50)}, atMostTimes(1.1))}, nil
+	pipe := baseline{"pipe", scores[len(sides)-1].of(p50)}
+	for i, by := range []string{"child", "pool"} {
+		fast, standard := scores[i].of(p50), baseline{"default", scores[i+2].of(p50)}
+		if busy > 0 {
+			lines = append(lines, compare(fmt.Sprintf("%s, %d busy", by, busy), nanoseconds, fast, standard, atMostTimes(1.1)))
+			continue
+		}
+		lines = append(lines,
+			compare(by, nanoseconds, fast, pipe, atMostTimes(0.1)),
+			compare(by+", beside the default", nanoseconds, fast, standard, target{}),
+			compare(by+", CPU of both ends", nanoseconds, scores[i].of(cpu), baseline{"default", scores[i+2].of(cpu)}, target{}))
 	}
-	return []line{
-		compare("child", nanoseconds, ours.of(p50), baseline{"pipe", pipe.of(p50)}, atMostTimes(0.1)),
-		compare("child, beside the default", nanoseconds, ours.of(p50), baseline{"default", standard.of(p50)}, target{}),
-	}, nil
+	return lines, nil
 }
 
 // pausingCaller is row A3.

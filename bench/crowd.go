@@ -30,8 +30,8 @@ func crowds(e effort) (lines []line, err error) {
 		make func() (*lane, error)
 	}{
 		{"child", func() (*lane, error) { return oneChild(quiet()) }},
-		{"pool of one", func() (*lane, error) { return onePool(1, sentAhead) }},
-		{"pool of two", func() (*lane, error) { return onePool(2, sentAhead) }},
+		{"pool of one", func() (*lane, error) { return onePool(1, sentAhead, quiet()) }},
+		{"pool of two", func() (*lane, error) { return onePool(2, sentAhead, quiet()) }},
 	} {
 		lane, err := l.make()
 		if err != nil {

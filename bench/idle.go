@@ -82,7 +82,7 @@ func memoryOfTask(p *peer.Program, t peer.Task) (s measure.Sample, err error) {
 }
 
 func memoryOfWorkers(n int) (s measure.Sample, err error) {
-	l, err := onePool(n, 0)
+	l, err := onePool(n, 0, quiet())
 	if err != nil {
 		return s, err
 	}
@@ -117,7 +117,7 @@ func memoryOf(pids []int) (s measure.Sample, err error) {
 // idleTime is which share of a core idle workers and their parent use, in
 // percent. A turn is a period of the default heartbeat.
 func idleTime(e effort) (share score, err error) {
-	l, err := onePool(e.idlers, 0)
+	l, err := onePool(e.idlers, 0, quiet())
 	if err != nil {
 		return nil, err
 	}

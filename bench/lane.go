@@ -73,8 +73,8 @@ func poolLane(cfg pool.Config) (*lane, *pool.Pool, error) {
 }
 
 // onePool is a pool of so many workers that get calls sent ahead.
-func onePool(size, ahead int) (*lane, error) {
-	l, _, err := poolLane(pool.Config{Size: size, Ahead: ahead, Worker: quiet()})
+func onePool(size, ahead int, worker child.Config) (*lane, error) {
+	l, _, err := poolLane(pool.Config{Size: size, Ahead: ahead, Worker: worker})
 	return l, err
 }
 
@@ -82,14 +82,23 @@ func onePool(size, ahead int) (*lane, error) {
 // one.
 type pair struct{ proc, pool *lane }
 
-func newPair() (p pair, err error) {
-	if p.proc, err = oneChild(quiet()); err != nil {
+func newPair(worker child.Config) (p pair, err error) {
+	if p.proc, err = oneChild(worker); err != nil {
 		return pair{}, err
 	}
-	if p.pool, err = onePool(1, 0); err != nil {
+	if p.pool, err = onePool(1, 0, worker); err != nil {
 		return pair{}, errors.Join(err, p.proc.close())
 	}
 	return p, nil
+}
+
+// sides are both, each with one caller.
+func (p pair) sides(e effort, size int) []side {
+	echo := echoes(size)
+	return []side{
+		{"child", func() (measure.Sample, error) { return p.proc.calls(e.turn, echo) }},
+		{"pool", func() (measure.Sample, error) { return p.pool.calls(e.turn, echo) }},
+	}
 }
 
 func (p pair) close() error { return errors.Join(p.pool.close(), p.proc.close()) }

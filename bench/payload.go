@@ -37,7 +37,7 @@ func payloads(e effort) (lines []line, err error) {
 func payload(e effort, others guests, size int, name string, limit float64, copying bool) (lines []line, err error) {
 	var ends []func() error
 	defer func() { err = errors.Join(err, endAll(ends)) }()
-	us, err := newPair()
+	us, err := newPair(quiet())
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +54,7 @@ func payload(e effort, others guests, size int, name string, limit float64, copy
 		ends = append(ends, p.close)
 		base = side{"pipe", func() (measure.Sample, error) { return p.turn(e.turn) }}
 	}
-	c := echoes(size)
-	sides := []side{
-		{"child", func() (measure.Sample, error) { return us.proc.calls(e.turn, c) }},
-		{"pool", func() (measure.Sample, error) { return us.pool.calls(e.turn, c) }},
-		base,
-	}
+	sides := append(us.sides(e, size), base)
 	few := measure.Pace{Time: e.turn.Time, Least: min(e.turn.Least, 2)} // some take a tenth of a second each
 	scores, err := e.contest(append(sides, others.sides(peer.Task{Do: peer.Calls, Size: size, Pace: few})...)...)
 	if err != nil {

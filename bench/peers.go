@@ -98,6 +98,8 @@ func (all guests) lines(what string, u unit, scores []score, value func(point) f
 		l := compare(g.name+what, u, scores[i].of(value), b, target{})
 		if g.err != nil {
 			l = absent(g.name+what, g.err.Error())
+		}
+		if g.program != nil {
 			g.err = nil
 		}
 		l.Peer = g.name

@@ -7,6 +7,27 @@ import (
 	"github.com/verdigris-go/verdigris/bench/peer"
 )
 
+// A peer that cannot be started is told in all lines, and ends no row.
+func TestMissingPeer(t *testing.T) {
+	e := once
+	e.programs = t.TempDir()
+	all := e.invite()
+	for range 2 {
+		scores, err := e.contest(append(all.sides(peer.Task{Do: peer.Starts, Times: 1}), side{"us", func() (measure.Sample, error) { return measure.Sample{}, nil }})...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range all.lines("", nanoseconds, scores, p50, baseline{}) {
+			if l.Verdict != notThere || l.Note == "" {
+				t.Errorf("%+v", l)
+			}
+		}
+	}
+	if err := all.close(); err != nil || len(all) != len(peers) {
+		t.Error(all, err)
+	}
+}
+
 // Each peer does everything that the rows ask of it, and answers what it was
 // sent: every answer is looked at.
 func TestPeers(t *testing.T) {

@@ -24,7 +24,7 @@ type scene struct {
 
 func scenes() []scene {
 	proc := func() (*lane, error) { return oneChild(quiet()) }
-	pool := func() (*lane, error) { return onePool(1, sentAhead) }
+	pool := func() (*lane, error) { return onePool(1, sentAhead, quiet()) }
 	return []scene{
 		{"A1", "child", proc, 1, echoes(small)},
 		{"A1", "pool", pool, 1, echoes(small)},
