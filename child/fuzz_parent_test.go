@@ -206,8 +206,8 @@ func (h *hostileParent) rouse() {
 	w := h.worker
 	w.mu.Lock()
 	w.stopping = false
-	for _, stop := range w.running {
-		stop(nil)
+	for _, t := range w.running {
+		t.ctx.cancel(nil)
 	}
 	w.idle.Broadcast()
 	w.mu.Unlock()

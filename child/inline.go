@@ -181,10 +181,11 @@ func (i *Inline) answer(ctx context.Context, body []byte, req *Request, k *inlin
 		reports = newReporter(call, k.tell)
 	}
 	// The values of the caller's context do not cross a process boundary.
-	inside, stop := handlerContext(call, reports)
-	defer stop(nil)
-	defer context.AfterFunc(ctx, func() { stop(context.Cause(ctx)) })()
-	err = i.perform(inside, call.Input, req.fn, state, k)
+	var inside handlerContext
+	inside.begin(call, reports)
+	defer inside.end()
+	defer context.AfterFunc(ctx, func() { inside.cancel(context.Cause(ctx)) })()
+	err = i.perform(&inside, call.Input, req.fn, state, k)
 	reports.end()
 	if err != nil {
 		return &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -436,6 +437,9 @@ func (r *run) bury() *CrashError {
 	}
 	r.calls.close()
 	r.transport.Drain(grace) // answers that were written count
+	if dead {
+		r.unsent()
+	}
 	r.control.drain(grace)
 	r.stdout.Close(grace)
 	r.stderr.Close(grace)
@@ -449,6 +453,22 @@ func (r *run) bury() *CrashError {
 		abandoned.add(r.proc, func() { r.tellLeft(r.hold.end()()) })
 	}
 	return crash
+}
+
+// unsent takes the answers that the worker was still going to write. Nobody is
+// there to be blamed for what else stands on its page.
+func (r *run) unsent() {
+	frames := wire.NewReader(bytes.NewReader(r.page.Kept()), r.cfg.MaxFrame)
+	for {
+		f, err := frames.Next()
+		if err != nil {
+			return
+		}
+		answer := f.Kind == wire.KindAnswer || f.Kind == wire.KindError
+		if answer && f.Check(wire.Calls, wire.ToParent) == nil && r.calls.find(f.ID) != nil {
+			_ = r.deliver(f)
+		}
+	}
 }
 
 // tellLeft logs what of the worker's descendants could not be ended.

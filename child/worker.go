@@ -42,12 +42,11 @@ type worker struct {
 	exit    func(status int) // os.Exit, or what stands for it where a worker is tried out in process; does not return
 
 	mu       sync.Mutex
-	running  map[uint64]context.CancelCauseFunc // the calls that run
-	streams  map[uint64]*outflow                // of them, those that bring items
-	canceled map[uint64]error                   // cancels of calls that have not been started yet
-	seen     uint64                             // highest id taken from the call channel
-	stopping bool                               // shutdown has come: nothing is started any more
-	idle     *sync.Cond                         // signalled when a call ends
+	running  map[uint64]*task // the calls that run
+	canceled map[uint64]error // cancels of calls that have not been started yet
+	seen     uint64           // highest id taken from the call channel
+	stopping bool             // shutdown has come: nothing is started any more
+	idle     *sync.Cond       // signalled when a call ends
 }
 
 // serveParent is the life of a worker. It returns nil after an orderly stop.
@@ -73,7 +72,7 @@ func serveParent() error {
 }
 
 func newWorker(files descriptors, exit func(status int)) (w *worker, err error) {
-	w = &worker{exit: exit, opened: make(chan struct{}), running: map[uint64]context.CancelCauseFunc{}, streams: map[uint64]*outflow{}, canceled: map[uint64]error{}}
+	w = &worker{exit: exit, opened: make(chan struct{}), running: map[uint64]*task{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
 	if w.marker, err = statuspage.Open(files.status); err != nil {
 		return nil, err
@@ -102,6 +101,7 @@ func (w *worker) live(files descriptors) error {
 	if err := w.greet(reader, files.control); err != nil {
 		return err
 	}
+	w.answers = newAnswers(files.answers, w.setup, w.marker, w.orphaned)
 	if w.setup.State != "" {
 		w.settle(reader)
 	}
@@ -111,7 +111,6 @@ func (w *worker) live(files descriptors) error {
 	if w.setup.State == "" { // what takes time is done while the parent sends its first call
 		w.settle(reader)
 	}
-	w.answers = &answers{file: files.answers, limit: w.setup.Limit, orphaned: w.orphaned}
 	return w.serve(files.calls)
 }
 
@@ -284,8 +283,8 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if stop := w.running[id]; stop != nil {
-		stop(cause)
+	if t := w.running[id]; t != nil {
+		t.ctx.cancel(cause)
 	} else if id > w.seen && len(w.canceled) < maxEarlyCancels {
 		w.canceled[id] = cause
 	}
@@ -295,8 +294,8 @@ func (w *worker) cancel(id uint64, reason wire.CancelReason) {
 func (w *worker) credit(id uint64, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if o := w.streams[id]; o != nil {
-		o.credit(bytes)
+	if t := w.running[id]; t != nil && t.out != nil {
+		t.out.credit(bytes)
 	}
 }
 
@@ -310,6 +309,7 @@ func (w *worker) shutdown() {
 		w.idle.Wait()
 	}
 	w.mu.Unlock()
+	w.answers.flush()
 	reason := "shutdown"
 	if err := w.closeState(); err != nil {
 		reason = "shutdown; closing the state: " + err.Error()
@@ -345,7 +345,26 @@ func (w *worker) closeState() error {
 // With one at a time it runs them on this very thread, which never changes: no
 // goroutine has to be woken, and C libraries with thread affinity feel at home.
 func (w *worker) serve(calls *os.File) error {
+	if w.setup.Concurrency == 1 {
+		return w.take(answersFirst{w.answers, calls}, func(id uint64, body []byte) {
+			t := w.accept(id, body)
+			w.answers.expedite()
+			t.run()
+		})
+	}
 	slots := make(chan struct{}, w.setup.Concurrency)
+	return w.take(calls, func(id uint64, body []byte) {
+		slots <- struct{}{}
+		t := w.accept(id, append([]byte(nil), body...))
+		go func() {
+			defer func() { <-slots }()
+			t.run()
+		}()
+	})
+}
+
+// take reads calls, until there is an error.
+func (w *worker) take(calls io.Reader, handle func(id uint64, body []byte)) error {
 	r := wire.NewReader(calls, w.setup.Limit)
 	last := uint64(0)
 	for {
@@ -363,141 +382,6 @@ func (w *worker) serve(calls *os.File) error {
 			return fmt.Errorf("the parent broke the protocol: %w", err)
 		}
 		last = f.ID
-		if w.setup.Concurrency == 1 {
-			w.handle(f.ID, f.Body)
-			continue
-		}
-		slots <- struct{}{}
-		run := w.accept(f.ID, append([]byte(nil), f.Body...))
-		go func() {
-			defer func() { <-slots }()
-			run()
-		}()
+		handle(f.ID, f.Body)
 	}
-}
-
-// handle runs one call and writes its answer.
-func (w *worker) handle(id uint64, body []byte) { w.accept(id, body)() }
-
-// accept marks a call as started and returns what remains to be done: to run
-// it, or to say why not. It is called in the order in which the calls came, so
-// that the mark means all calls up to it, and a cancel finds its call.
-func (w *worker) accept(id uint64, body []byte) (run func()) {
-	refuse := func(err error) func() { return func() { w.answers.fail(id, err) } }
-	early.Catch() // before anybody's code runs
-	c, err := w.start(id, body)
-	if err != nil {
-		return refuse(err)
-	}
-	f, known := functions.get(c.call.Func)
-	switch {
-	case !known:
-		err = fmt.Errorf("this binary does not define the function %q", c.call.Func)
-	case f.state != "" && f.state != w.setup.State:
-		err = fmt.Errorf("the function %q works on the state %q, this worker has %q", f.name, f.state, w.setup.State)
-	case f.stream != nil && w.setup.Window == 0:
-		err = fmt.Errorf("%q is a stream, and the parent knows none", f.name)
-	}
-	if err != nil {
-		c.done()
-		return refuse(err)
-	}
-	return func() {
-		defer c.done()
-		returned := false
-		defer w.recovers(id, &returned)
-		if f.stream != nil {
-			w.answers.stream(w.outflow(c.ctx, id), f, w.state, c.call.Input, c.reports)
-		} else {
-			w.answers.call(c.ctx, id, f, w.state, c.call.Input, c.reports)
-		}
-		returned = true
-	}
-}
-
-// outflow makes the way out for the items of a stream, which its call's done ends.
-func (w *worker) outflow(ctx context.Context, id uint64) *outflow {
-	o := newOutflow(ctx, id, w.setup.Window, w.setup.Limit, w.answers.write)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.streams[id] = o
-	return o
-}
-
-// started is a call that has been marked as such.
-type started struct {
-	ctx     context.Context
-	done    func() // it has ended
-	call    wire.Call
-	reports *reporter // nil if nobody has asked for reports
-}
-
-// start marks the call as started and makes its context, unless it was
-// cancelled before, or the worker is stopping: then it never returns, and the
-// parent sees that the call was not started.
-func (w *worker) start(id uint64, body []byte) (started, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.stopping {
-		w.idle.Wait() // for ever: shutdown ends the process
-	}
-	w.seen = max(w.seen, id)
-	if cause, ok := w.canceled[id]; ok {
-		delete(w.canceled, id)
-		return started{}, cause
-	}
-	call, err := wire.ParseCall(body)
-	if err != nil {
-		return started{}, err
-	}
-	var reports *reporter
-	if _, asked := call.Meta[wire.MetaProgress]; asked {
-		reports = newReporter(call, func(p wire.ProgressBody) { w.answers.progress(id, p) })
-	}
-	ctx, cancel := handlerContext(call, reports)
-	w.running[id] = cancel
-	w.marker.Start(id)
-	return started{ctx, func() {
-		cancel(nil)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		delete(w.running, id)
-		delete(w.streams, id)
-		w.idle.Broadcast()
-	}, call, reports}, nil
-}
-
-// handlerContext makes the context in which a call's function runs: what has
-// come along with the call, and nothing else of the caller's context.
-func handlerContext(call wire.Call, reports *reporter) (context.Context, context.CancelCauseFunc) {
-	ctx := withAllMeta(context.Background(), cameHere(call.Meta))
-	if reports != nil {
-		ctx = context.WithValue(ctx, reporterContext{}, reports)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	if call.Timeout <= 0 {
-		return ctx, cancel
-	}
-	ctx, stop := context.WithTimeout(ctx, call.Timeout)
-	return ctx, func(cause error) { cancel(cause); stop() }
-}
-
-const goexited = "the function called runtime.Goexit"
-
-// recovers turns a panic in a handler into a report and the end of the worker:
-// what the panic has left behind cannot be trusted with another call. A handler
-// that ends its goroutine (runtime.Goexit) would leave its caller without an
-// answer, and with Concurrency 1 the worker without the thread that takes calls.
-func (w *worker) recovers(id uint64, returned *bool) {
-	v := recover()
-	if *returned {
-		return
-	}
-	if v == nil {
-		v = goexited
-	}
-	body := wire.PanicBody{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
-	w.answers.panics(id, body)
-	w.control.flush(100 * time.Millisecond)
-	w.exit(exitPanic)
 }

@@ -1,6 +1,6 @@
 // Package statuspage is one page of memory that a worker writes and its parent
-// reads, also after the worker's death: which calls have been started, and
-// what the worker's runtime printed when it crashed.
+// reads, also after the worker's death: which calls have been started, which answers
+// were still to be sent, and what the worker's runtime printed when it crashed.
 //
 // # Layout
 //
@@ -9,7 +9,10 @@
 //
 //	0..8         the highest call id whose handler was started in this run,
 //	             little-endian, stored with one 8-byte store
-//	8..4096      zero, reserved
+//	8..16        how many bytes are kept, little-endian, stored with one 8-byte store
+//	16..64       zero, reserved
+//	64..4096     what is kept: frames that the worker is going to write to its
+//	             parent together
 //	4096..65536  the crash text: no terminator, the unused rest is zero
 //
 // The crash text is written by the Go runtime itself, into a descriptor that
@@ -37,7 +40,7 @@
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine.
+// All methods may be called from any goroutine; Keep, Keeps and Flush by one at a time.
 //
 // # Systems
 //

@@ -16,6 +16,8 @@ type Marker struct {
 
 	mu  sync.RWMutex // guards mem against Close
 	mem []byte       // the first bytes, mapped for writing; nil once closed
+
+	kept int // bytes of what is to be sent
 }
 
 // Open takes over the page that the parent has passed. It refuses a file that
@@ -66,6 +68,36 @@ func (m *Marker) Start(id uint64) {
 			return
 		}
 	}
+}
+
+// Keep puts a part of what is to be sent behind what is kept already, and reports
+// whether there was room.
+func (m *Marker) Keep(part []byte) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil || len(part) > crashAt-keptAt-m.kept {
+		return false
+	}
+	copy(m.mem[keptAt+m.kept:], part)
+	m.kept += len(part)
+	atomic.StoreUint64(keptWord(m.mem), littleEndian(uint64(m.kept)))
+	return true
+}
+
+// Keeps reports whether anything is kept.
+func (m *Marker) Keeps() bool { return m.kept > 0 }
+
+// Flush writes what is kept, and keeps it no longer.
+func (m *Marker) Flush(w io.Writer) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem == nil || m.kept == 0 {
+		return nil
+	}
+	_, err := w.Write(m.mem[keptAt : keptAt+m.kept])
+	m.kept = 0
+	atomic.StoreUint64(keptWord(m.mem), 0)
+	return err
 }
 
 // CrashFile returns the page's file, positioned where the crash text belongs,

@@ -82,6 +82,22 @@ func (p *Page) Started() uint64 {
 	return littleEndian(atomic.LoadUint64(word(p.mem)))
 }
 
+// Kept is a copy of what the worker was still going to send, at most 4 KiB. It is
+// complete when the worker is dead, and nil when there is none, or after Close. What
+// was sent may stand there too, if the worker has died just then.
+func (p *Page) Kept() []byte {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.mem == nil {
+		return nil
+	}
+	n := littleEndian(atomic.LoadUint64(keptWord(p.mem)))
+	if n == 0 || n > crashAt-keptAt {
+		return nil
+	}
+	return bytes.Clone(p.mem[keptAt : keptAt+n])
+}
+
 // CrashText is a copy of what the worker's runtime printed when it crashed, at
 // most 60 KiB, without the zero bytes at its end. It is complete when the
 // worker is dead, and nil when there is none, or after Close.
@@ -118,3 +134,6 @@ func (p *Page) Close() error {
 
 // word is the first word of a mapping, which is aligned to a page.
 func word(mem []byte) *uint64 { return (*uint64)(unsafe.Pointer(&mem[0])) }
+
+// keptWord is the second one.
+func keptWord(mem []byte) *uint64 { return (*uint64)(unsafe.Pointer(&mem[8])) }

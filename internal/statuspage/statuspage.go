@@ -9,8 +9,11 @@ import (
 // Size is the size of a page in bytes.
 const Size = 64 << 10
 
-// crashAt is where the crash text begins.
-const crashAt = 4 << 10
+// keptAt is where what is still to be sent begins, crashAt where the crash text does.
+const (
+	keptAt  = 64
+	crashAt = 4 << 10
+)
 
 // ErrUnsupported is what New and Open return on a system other than Linux. It
 // matches errors.ErrUnsupported.

@@ -372,3 +372,58 @@ func BenchmarkNew(b *testing.B) {
 		p.Close()
 	}
 }
+
+// What is kept is there as long as it has not been written, and never more than fits.
+func TestKept(t *testing.T) {
+	p := newPage(t)
+	m, err := Open(dup(t, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if p.Kept() != nil || m.Keeps() {
+		t.Error("something is kept from the start")
+	}
+	if !m.Keep([]byte("one")) || !m.Keep([]byte("two")) || string(p.Kept()) != "onetwo" || !m.Keeps() {
+		t.Errorf("%q", p.Kept())
+	}
+	if m.Keep(make([]byte, crashAt-keptAt-5)) || string(p.Kept()) != "onetwo" {
+		t.Error("more is kept than fits")
+	}
+	var out bytes.Buffer
+	if err := m.Flush(&out); err != nil || out.String() != "onetwo" || p.Kept() != nil || m.Keeps() {
+		t.Error(err, out.String(), p.Kept())
+	}
+	if !m.Keep(make([]byte, crashAt-keptAt)) || len(p.Kept()) != crashAt-keptAt || m.Keep([]byte{1}) {
+		t.Error("not as much is kept as fits")
+	}
+	m.Start(9)
+	if p.Started() != 9 {
+		t.Error("the mark is not what it was set to")
+	}
+}
+
+// A worker may claim any length.
+func TestKeptIsNotBelieved(t *testing.T) {
+	p := newPage(t)
+	for _, n := range []uint64{crashAt - keptAt + 1, crashAt, Size, 1 << 32, 1<<64 - 1, 1<<64 - keptAt} {
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], n)
+		if _, err := unix.Pwrite(int(p.File().Fd()), word[:], 8); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Kept(); got != nil {
+			t.Errorf("%d bytes of %d", len(got), n)
+		}
+	}
+}
+
+// dup is the descriptor as a worker has it.
+func dup(t *testing.T, p *Page) *os.File {
+	t.Helper()
+	fd, err := unix.Dup(int(p.File().Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "page")
+}

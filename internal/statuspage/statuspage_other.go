@@ -2,7 +2,10 @@
 
 package statuspage
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
 // Page is the parent's side of a page; there is none on this system.
 type Page struct{}
@@ -15,6 +18,9 @@ func (*Page) File() *os.File { return nil }
 
 // Started returns 0.
 func (*Page) Started() uint64 { return 0 }
+
+// Kept returns nil.
+func (*Page) Kept() []byte { return nil }
 
 // CrashText returns nil.
 func (*Page) CrashText() []byte { return nil }
@@ -33,6 +39,15 @@ func Open(*os.File) (*Marker, error) { return nil, ErrUnsupported }
 
 // Start does nothing.
 func (*Marker) Start(uint64) {}
+
+// Keep returns false.
+func (*Marker) Keep([]byte) bool { return false }
+
+// Keeps returns false.
+func (*Marker) Keeps() bool { return false }
+
+// Flush does nothing.
+func (*Marker) Flush(io.Writer) error { return nil }
 
 // CrashFile returns ErrUnsupported.
 func (*Marker) CrashFile() (*os.File, error) { return nil, ErrUnsupported }
