@@ -262,12 +262,20 @@ var table = []mutant{
 		old: "if err == nil && f.ID <= last {", new: "if err == nil && f.ID == 0 {",
 	},
 	{
-		name: "a state that is not open", fault: "F36", file: "child/worker.go", test: "TestHostileParents",
+		name: "a state that is not open", fault: "F36", file: "child/task.go", test: "TestHostileParents",
 		old: `case f.state != "" && f.state != w.setup.State:`, new: `case f.state == "none":`,
 	},
 	{
-		name: "the mark of a started call", fault: "F6", file: "child/worker.go", test: "TestHostileParents",
-		old: "	w.marker.Start(id)\n", new: "	w.marker.Start(id + 1)\n",
+		name: "the mark of a started call", fault: "F6", file: "child/task.go", test: "TestHostileParents",
+		old: "	w.marker.Start(t.id)\n", new: "	w.marker.Start(t.id + 1)\n",
+	},
+	{
+		name: "answers that wait are written in time", fault: "F5", file: "child/worker.go", test: "TestAnswersDoNotWaitForAFunction",
+		old: "			w.answers.expedite()\n", new: "",
+	},
+	{
+		name: "answers that wait outlive the worker", fault: "F5", file: "child/run.go", test: "TestAnswersOutliveTheirWorker",
+		old: "		r.unsent()\n", new: "",
 	},
 	{
 		name: "a deadline kills", fault: "F11", file: "child/do.go", test: "TestDeadline",
