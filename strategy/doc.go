@@ -20,6 +20,8 @@
 //	End      from here on the supervisor ends itself, and this is why; its stops follow.
 //	Quit     the last action of a supervisor: it has ended.
 //
+// [State.Decide] returns the same as a [Plan], which needs no memory for starts, however many they are.
+//
 // Events must be given one at a time, each only when the plan of the one before is done; what happens
 // meanwhile waits in one queue in the order of arrival, as messages wait in the mailbox of an OTP
 // supervisor. An exit of a run that the state does not know (any more) is ignored, so a late report

@@ -1,28 +1,53 @@
 package strategy
 
-// plan is a plan of one action. It is valid until the next Step.
-func (s *State) plan(a Action) []Action {
-	s.single[0] = a
-	return s.single[:]
+// Plan is what is to be done about an event: first the Actions, which are no starts, then the starts, in order. It needs no
+// memory for them, however many they are.
+type Plan struct {
+	Actions []Action
+	next    *child // in the status Starting, like those after it in the list whose starts are planned
+	one     bool   // only this one
 }
 
-// start orders a new run of c.
-func (s *State) start(c *child, o origin) Action {
-	s.runs++
-	c.run, c.origin = s.runs, o
-	s.set(c, Starting)
-	return Start{ID: c.ID, Run: c.run, Ref: c.ref}
+// Next returns the next start, and false after the last. It belongs between the Steps: what became of the start before
+// has been reported.
+func (p *Plan) Next() (Start, bool) {
+	c := p.next
+	if c == nil || c.status != Starting {
+		return Start{}, false
+	}
+	if p.next = c.next; p.one {
+		p.next = nil
+	}
+	return Start{ID: c.ID, Run: c.run, Ref: c.ref}, true
+}
+
+// all returns the plan as a list.
+func (p Plan) all() []Action {
+	list := p.Actions
+	for start, ok := p.Next(); ok; start, ok = p.Next() {
+		list = append(list, start)
+	}
+	return list
+}
+
+// start orders a new run of c, as the end of the present plan.
+func (s *State) start(c *child, o origin) {
+	s.order(c, o)
+	s.starts = Plan{next: c, one: true}
 }
 
 // startFrom orders new runs of c and of every child after it.
-func (s *State) startFrom(plan []Action, c *child, o origin) []Action {
-	if plan == nil {
-		plan = make([]Action, 0, s.Len())
-	}
+func (s *State) startFrom(c *child, o origin) {
+	s.starts = Plan{next: c}
 	for ; c != nil; c = c.next {
-		plan = append(plan, s.start(c, o))
+		s.order(c, o)
 	}
-	return plan
+}
+
+func (s *State) order(c *child, o origin) {
+	s.runs++
+	c.run, c.origin = s.runs, o
+	s.set(c, Starting)
 }
 
 // stopBack stops the children from last back to first, but not the one excepted. Temporary ones are forgotten.

@@ -32,7 +32,8 @@ func (s *State) startChild(spec Child) []Action {
 	case s.spec.Dynamic && s.spec.MaxChildren > 0 && s.Len() >= s.spec.MaxChildren:
 		return refuse(MaxChildren)
 	}
-	return s.plan(s.start(s.add(spec), added))
+	s.start(s.add(spec), added)
+	return nil
 }
 
 // named returns the child, or why it cannot be named by its id.
@@ -65,7 +66,8 @@ func (s *State) restartChild(id string) []Action {
 	if no != nil {
 		return no
 	}
-	return s.plan(s.start(c, requested))
+	s.start(c, requested)
+	return nil
 }
 
 func (s *State) deleteChild(id string) []Action {

@@ -14,7 +14,7 @@ type State struct {
 	runs     uint64 // the last run number given out
 	vital    int    // significant children that run or wait for a restart
 	ending   bool
-	single   [1]Action // a plan of one action needs no memory of its own
+	starts   Plan // those of the present plan
 }
 
 // child is one known child, in a list that keeps the order. There may be very many, so it is small.
@@ -101,14 +101,24 @@ func New(spec Spec, children []Child) *State {
 	return s
 }
 
-// Step decides what to do about an event. The order of the actions is part of the decision.
-func (s *State) Step(now time.Time, e Event) []Action {
+// Step is Decide with the plan as a list.
+func (s *State) Step(now time.Time, e Event) []Action { return s.Decide(now, e).all() }
+
+// Decide decides what to do about an event. The order of the actions is part of the decision.
+func (s *State) Decide(now time.Time, e Event) Plan {
 	if s.ending {
-		return nil
+		return Plan{}
 	}
+	s.starts = Plan{}
+	s.starts.Actions = s.decide(now, e)
+	return s.starts
+}
+
+func (s *State) decide(now time.Time, e Event) []Action {
 	switch e := e.(type) {
 	case Begin:
-		return s.startFrom(nil, s.first, initial)
+		s.startFrom(s.first, initial)
+		return nil
 	case Started:
 		s.started(now, e)
 		return nil
@@ -223,20 +233,17 @@ func (s *State) startFailed(now time.Time, e StartFailed) []Action {
 		return s.end(TreeTerminated, c)
 	}
 	c.tryAgain(e.Excused)
-	return s.plan(s.pend(c))
+	return []Action{s.pend(c)}
 }
 
 // leaveOut forgets a child that refuses to be restarted, and goes on with those that were planned after it.
 func (s *State) leaveOut(c *child) []Action {
-	var rest []Action
-	for next := c.next; next != nil && next.status == Starting; next = next.next {
-		rest = append(rest, Start{ID: next.ID, Run: next.run, Ref: next.ref})
-	}
+	rest := Plan{next: c.next}
 	plan := s.ended(c, true)
-	if s.ending {
-		return plan
+	if !s.ending {
+		s.starts = rest
 	}
-	return append(plan, rest...)
+	return plan
 }
 
 // exited decides about a child that ended by itself.
@@ -293,11 +300,13 @@ func (s *State) restart(now time.Time, c *child) []Action {
 	}
 	switch s.spec.Strategy {
 	case OneForAll:
-		return s.startFrom(plan, s.first, restarted)
+		s.startFrom(s.first, restarted)
 	case RestForOne:
-		return s.startFrom(plan, c, restarted)
+		s.startFrom(c, restarted)
+	default:
+		s.start(c, restarted)
 	}
-	return s.plan(s.start(c, restarted))
+	return plan
 }
 
 // stopGroup stops the siblings that are restarted together with c.

@@ -195,7 +195,10 @@ func settle(goroutines int) {
 	down.Wait()
 }
 
-// memory is what is in use, stacks included.
+// memory is what is in use, stacks included. It is not inlined, because it needs much stack, and the runtime chooses
+// the size of new stacks by those it sees.
+//
+//go:noinline
 func memory() float64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

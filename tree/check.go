@@ -103,7 +103,7 @@ func CheckSpec(spec Spec) error {
 	if d := spec.Dynamic; d != nil {
 		fault(d.MaxChildren < 0, InvalidMaxChildren)
 		fault(reflect.ValueOf(d.Template).IsZero() || d.Template.Service != nil || len(spec.Children) > 0, NeedOneTemplate)
-		errs = append(errs, checkChild(d.Template, true, true, spec.AutoShutdown)...)
+		errs = append(errs, checkChild(&d.Template, true, true, spec.AutoShutdown)...)
 	}
 	errs = append(errs, checkList(spec.Children, true, spec.AutoShutdown)...)
 	for _, e := range errs {
@@ -125,13 +125,14 @@ func CheckChildrenFor(auto strategy.AutoShutdown, children ...Child) error {
 
 func checkList(children []Child, known bool, auto strategy.AutoShutdown) []*SpecError {
 	var errs []*SpecError
-	seen := make(map[string]bool, len(children))
-	for i, c := range children {
+	seen := make(map[string]struct{}, len(children))
+	for i := range children {
+		c := &children[i]
 		found := checkChild(c, false, known, auto)
-		if c.ID != "" && seen[c.ID] {
+		before := len(seen)
+		if seen[c.ID] = struct{}{}; len(seen) == before && c.ID != "" {
 			found = append(found, &SpecError{Fault: DuplicateID, Child: c.ID})
 		}
-		seen[c.ID] = true
 		for _, e := range found {
 			e.Index = i
 		}
@@ -142,7 +143,7 @@ func checkList(children []Child, known bool, auto strategy.AutoShutdown) []*Spec
 
 // checkChild checks in the order in which OTP does, where the first fault is the answer. A template has no service.
 // auto is what the supervisor has, if it is known.
-func checkChild(c Child, template, known bool, auto strategy.AutoShutdown) []*SpecError {
+func checkChild(c *Child, template, known bool, auto strategy.AutoShutdown) []*SpecError {
 	var errs []*SpecError
 	fault := func(wrong bool, f Fault) {
 		if wrong {
@@ -164,7 +165,7 @@ func checkChild(c Child, template, known bool, auto strategy.AutoShutdown) []*Sp
 	return errs
 }
 
-func checkService(c Child) []*SpecError {
+func checkService(c *Child) []*SpecError {
 	switch {
 	case c.Service == nil:
 		return []*SpecError{{Fault: MissingService, Child: c.ID}}

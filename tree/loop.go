@@ -173,17 +173,22 @@ func (l *loop) do(e strategy.Event) { l.doAt(time.Now(), e) }
 // doAt is do for an event of just now.
 func (l *loop) doAt(now time.Time, e strategy.Event) {
 	l.outcome = outcome{}
-	plan := l.policy.step(now, e)
-	for fresh := true; len(plan) > 0; fresh = false {
-		a := plan[0]
-		plan = plan[1:]
-		if start, ok := a.(strategy.Start); !ok {
+	plan := l.policy.decide(now, e)
+	for fresh := true; ; fresh = false {
+		if len(plan.Actions) > 0 {
+			a := plan.Actions[0]
+			plan.Actions = plan.Actions[1:]
 			l.act(a)
-		} else if fresh {
-			plan = l.start(start, plan, now)
-		} else {
-			plan = l.start(start, plan, time.Now())
+			continue
 		}
+		start, ok := plan.Next()
+		if !ok {
+			return
+		}
+		if !fresh {
+			now = time.Now()
+		}
+		l.start(start, &plan, now)
 	}
 }
 
@@ -218,8 +223,8 @@ func (l *loop) act(a strategy.Action) {
 	}
 }
 
-// start runs a child and returns what is to be done next.
-func (l *loop) start(a strategy.Start, rest []strategy.Action, now time.Time) []strategy.Action {
+// start runs a child, which may change the rest of the plan.
+func (l *loop) start(a strategy.Start, rest *strategy.Plan, now time.Time) {
 	m := a.Ref.(*member)
 	l.begin(m, now)
 	m.retired = false
@@ -232,19 +237,19 @@ func (l *loop) start(a strategy.Start, rest []strategy.Action, now time.Time) []
 		m.run = r
 		l.enter(m, Running, now)
 		l.emitChild(m, Event{Kind: EventStarted, Took: r.age(now)})
-		l.policy.step(now, strategy.Started{ID: a.ID, Run: a.Run, Record: &m.record})
-		return rest
+		l.policy.decide(now, strategy.Started{ID: a.ID, Run: a.Run, Record: &m.record})
+		return
 	case isIgnore(err):
 		l.enter(m, Down, now)
 		l.emitChild(m, Event{Kind: EventIgnored})
-		next := l.policy.step(now, strategy.Ignored{ID: a.ID, Run: a.Run, Record: &m.record})
+		rest.Actions = l.policy.decide(now, strategy.Ignored{ID: a.ID, Run: a.Run, Record: &m.record}).Actions
 		l.retire(m, ErrIgnore)
-		return append(next, rest...)
+		return
 	}
 	l.leave(m, Exit{Run: r.ordinal, Time: now, Ran: r.age(now), Err: err})
 	l.failed.add(Failure{ID: a.ID, Time: now, Err: err})
 	l.emitChild(m, Event{Kind: EventStartFailed, Err: err, Took: r.age(now)})
-	return l.policy.step(now, strategy.StartFailed{
+	*rest = l.policy.decide(now, strategy.StartFailed{
 		ID: a.ID, Run: a.Run, How: howEnded(err), Excused: isExcused(err), Record: &m.record,
 	})
 }

@@ -60,7 +60,7 @@ func (s *Supervisor) StartService(ctx context.Context, svc suture.Service) (Run,
 	}
 	c := s.spec.Dynamic.Template
 	c.Service = svc
-	if err := joined(checkService(c)); err != nil {
+	if err := joined(checkService(&c)); err != nil {
 		return Run{}, err
 	}
 	c.ID = ""

@@ -151,10 +151,10 @@ type policy struct {
 	state *strategy.State
 }
 
-func (p *policy) step(now time.Time, e strategy.Event) []strategy.Action {
+func (p *policy) decide(now time.Time, e strategy.Event) strategy.Plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.state.Step(now, e)
+	return p.state.Decide(now, e)
 }
 
 // member returns the child of this ID, or nil.
