@@ -113,7 +113,7 @@ AGAINST ?=
 .PHONY: bench
 bench: ## measure the speed of everything against the machine's own (ROW=A1,B ROUNDS JSON=1 AGAINST=main)
 	@mkdir -p out/bin
-	@$(GO) -C bench build -o ../out/bin/ . ./tiny ./peers/...
+	@$(GO) -C bench build -o ../out/bin/ . ./tiny ./empty ./peers/...
 	@$(if $(AGAINST),$(MAKE) -s bench-against)
 	@out/bin/bench -row '$(ROW)' -rounds $(ROUNDS) $(if $(JSON),-json) $(if $(AGAINST),-against out/against/bench)
 
@@ -123,7 +123,7 @@ bench-against:
 	@test -d '$(AGAINST)' || git archive '$(AGAINST)' | tar -x -C out/against/library
 	@library='$(AGAINST)'; test -d "$$library" || library=out/against/library; \
 	sed "s#=> \.\./#=> $$(cd "$$library" && pwd)#" bench/go.mod >out/against/go.mod; cp bench/go.sum out/against
-	@$(GO) -C bench build -modfile=../out/against/go.mod -o ../out/against/ . ./tiny
+	@$(GO) -C bench build -modfile=../out/against/go.mod -o ../out/against/ . ./tiny ./empty
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities (needs the network)

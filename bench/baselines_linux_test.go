@@ -29,7 +29,7 @@ func TestBaselinesAreThoseOfC(t *testing.T) {
 		t.Fatal(err, string(said))
 	}
 	for _, size := range []int{small, 1 << 10, 64 << 10} {
-		p, err := newRawPipe(size)
+		p, err := newRawPipe(size, lastCore())
 		if err != nil {
 			t.Fatal(err)
 		}

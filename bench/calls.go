@@ -18,6 +18,7 @@ const small = 16
 // field of those who pass small messages to and fro, one caller each.
 type contenders struct {
 	raw    *rawPipe
+	free   *rawPipe // the same, not pinned
 	goPipe *goPipe
 	pair
 	ends []func() error
@@ -30,10 +31,14 @@ func newContenders(size int) (c *contenders, err error) {
 			_ = c.close() // the first error says why
 		}
 	}()
-	if c.raw, err = newRawPipe(size); err != nil {
+	if c.raw, err = newRawPipe(size, lastCore()); err != nil {
 		return c, err
 	}
 	c.ends = append(c.ends, c.raw.close)
+	if c.free, err = newRawPipe(size, free); err != nil {
+		return c, err
+	}
+	c.ends = append(c.ends, c.free.close)
 	if c.goPipe, err = newGoPipe(size); err != nil {
 		return c, err
 	}
@@ -64,20 +69,23 @@ func loneCaller(e effort) (lines []line, err error) {
 	defer func() { err = errors.Join(err, c.close()) }()
 	others := e.invite()
 	defer func() { err = errors.Join(err, others.close()) }()
-	scores, err := e.contest(append(c.sides(e, small), others.sides(peer.Task{Do: peer.Calls, Size: small, Pace: e.turn})...)...)
+	sides := append(c.sides(e, small), side{"free pipe", func() (measure.Sample, error) { return c.free.turn(e.turn) }})
+	scores, err := e.contest(append(sides, others.sides(peer.Task{Do: peer.Calls, Size: small, Pace: e.turn})...)...)
 	if err != nil {
 		return nil, err
 	}
-	theirs := others.lines("", nanoseconds, scores[4:], p50, baseline{"pipe", scores[3].of(p50)})
+	standard := baseline{"pipe", scores[3].of(p50)}
+	theirs := others.lines("", nanoseconds, scores[5:], p50, standard)
 	for i, by := range []string{"child", "pool"} {
-		ours, goPipe, pipe := scores[i], scores[2], scores[3]
+		ours, goPipe := scores[i], scores[2]
 		lines = append(lines,
-			compare(by, nanoseconds, ours.of(p50), baseline{"pipe", pipe.of(p50)}, atMostTimes(1.1)).beside(theirs),
+			compare(by, nanoseconds, ours.of(p50), standard, atMostTimes(1.1)).beside(theirs),
 			compare(by+", beside a Go pipe", nanoseconds, ours.of(p50), baseline{"Go pipe", goPipe.of(p50)}, target{}),
 			compare(by+", p99", nanoseconds, ours.of(p99), baseline{"Go pipe", goPipe.of(p99)}, atMostTimes(1)),
-			compare(by+", CPU of both ends", nanoseconds, ours.of(cpu), baseline{"pipe", pipe.of(cpu)}, target{}),
+			compare(by+", CPU of both ends", nanoseconds, ours.of(cpu), baseline{"pipe", scores[3].of(cpu)}, target{}),
 		)
 	}
+	lines = append(lines, compare("no library: a pipe that is not pinned", nanoseconds, scores[4].of(p50), standard, target{}))
 	for _, n := range []int{1, 2, 4} {
 		busy, err := busyLines(e, n, c.sides(e, small)[:3])
 		if err != nil {

@@ -76,7 +76,9 @@ func deathLines(e effort, limit float64, ways []dying, others guests) (lines []l
 			})
 		}})
 	}
-	sides = append(sides, side{"notice", func() (measure.Sample, error) { return notices(e.deaths) }})
+	sides = append(sides,
+		side{"notice", func() (measure.Sample, error) { return notices(e.deaths, cat) }},
+		side{"large notice", func() (measure.Sample, error) { return notices(e.deaths, large) }})
 	sides = append(sides, others.sides(peer.Task{Do: peer.Kills, Times: e.deaths})...)
 	scores, err := e.contest(sides...)
 	if err != nil {
@@ -84,11 +86,12 @@ func deathLines(e effort, limit float64, ways []dying, others guests) (lines []l
 	}
 	last := len(ways)
 	standard := baseline{"notice", scores[last].of(p50)}
-	theirs := others.lines(", started again", nanoseconds, scores[last+1:], p50, standard)
+	theirs := others.lines(", started again", nanoseconds, scores[last+2:], p50, standard)
 	for i, w := range ways {
 		lines = append(lines, compare(w.name+" to next answer, with a spare", nanoseconds, scores[i].of(p50),
 			standard, atMostTimes(limit)).beside(theirs))
 	}
+	lines = append(lines, compare("no library: notice of the death of a program as large", nanoseconds, scores[last+1].of(p50), standard, target{}))
 	return append(lines, theirs...), nil
 }
 

@@ -4,6 +4,8 @@ package main
 
 import (
 	"errors"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/verdigris-go/verdigris/bench/measure"
@@ -54,16 +56,18 @@ func memoryLines(e effort, program *peer.Program, others guests, n int, what str
 		{"bare " + tiny, func() (measure.Sample, error) { return memoryOfTask(program, bare) }},
 		{"pool", func() (measure.Sample, error) { return memoryOfWorkers(n) }},
 		{"bare", func() (measure.Sample, error) { return memoryOfBare(n) }},
+		{"empty", func() (measure.Sample, error) { return memoryOfEmpty(e, n) }},
 	}
 	scores, err := e.contest(append(sides, others.take(func(p *peer.Program) (measure.Sample, error) { return memoryOfTask(p, idle) })...)...)
 	if err != nil {
 		return nil, nil, err
 	}
 	memory := fact("memory")
-	theirs = others.lines(", "+what, bytes, scores[4:], memory, baseline{})
+	theirs = others.lines(", "+what, bytes, scores[5:], memory, baseline{})
 	return []line{
 		compare("small program, "+what, bytes, scores[0].of(memory), baseline{"bare", scores[1].of(memory)}, wanted).beside(theirs),
 		compare("bench itself, "+what, bytes, scores[2].of(memory), baseline{"bare", scores[3].of(memory)}, target{}),
+		alone("no library: an empty Go program, "+what, bytes, scores[4].of(memory), target{}),
 	}, theirs, nil
 }
 
@@ -97,6 +101,21 @@ func memoryOfBare(n int) (s measure.Sample, err error) {
 	}
 	defer all.end()
 	return memoryOf(all.pids())
+}
+
+// memoryOfEmpty is that of a Go program that has nothing in it. One more than is
+// asked for is there, with which they share what workers share with their parent.
+func memoryOfEmpty(e effort, n int) (s measure.Sample, err error) {
+	var all partners
+	defer func() { all.end() }()
+	for range n + 1 {
+		p, err := startPartner(exec.Command(filepath.Join(e.programs, "empty")))
+		if err != nil {
+			return s, err
+		}
+		all = append(all, p)
+	}
+	return memoryOf(all[:n].pids())
 }
 
 // memoryOf is the mean of some processes that have come to rest.

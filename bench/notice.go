@@ -15,20 +15,18 @@ import (
 )
 
 // The baseline "notice": from kill(2) until the kernel tells the parent, by a
-// pidfd, that a small child is dead. The child is cat(1).
-func notices(n int) (s measure.Sample, err error) {
-	for range n {
-		took, err := notice()
-		if err != nil {
-			return s, err
-		}
-		s.Took = append(s.Took, took)
-	}
-	return s, nil
+// pidfd, that a child is dead which sends back what it reads. A small one is cat(1).
+func notices(n int, echoing func() *exec.Cmd) (s measure.Sample, err error) {
+	return measure.Repeat(n, func() (time.Duration, error) { return notice(echoing()) })
 }
 
-func notice() (took time.Duration, err error) {
-	cmd := exec.Command("cat")
+func cat() *exec.Cmd { return exec.Command("cat") }
+
+// large is this program, without the library: what the kernel has to take away
+// when a worker dies is no less.
+func large() *exec.Cmd { return self("echo") }
+
+func notice(cmd *exec.Cmd) (took time.Duration, err error) {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return 0, err

@@ -47,7 +47,7 @@ func payload(e effort, others guests, size int, name string, limit float64, copy
 		c := newCopies(size)
 		base = side{"copies", func() (measure.Sample, error) { return c.turn(e.turn) }}
 	} else {
-		p, err := newRawPipe(size)
+		p, err := newRawPipe(size, lastCore())
 		if err != nil {
 			return nil, err
 		}

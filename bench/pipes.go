@@ -30,12 +30,15 @@ type rawPipe struct {
 // pipeSize holds a whole message of every size that this baseline is used with.
 const pipeSize = 1 << 20
 
-func newRawPipe(size int) (*rawPipe, error) {
+// free is no core: both ends run where the scheduler leaves them.
+const free = -1
+
+func newRawPipe(size, core int) (*rawPipe, error) {
 	there, back, err := pipePair()
 	if err != nil {
 		return nil, err
 	}
-	p := &rawPipe{size: size, core: lastCore(), out: there[1], in: back[0]}
+	p := &rawPipe{size: size, core: core, out: there[1], in: back[0]}
 	theirs := []*os.File{os.NewFile(uintptr(there[0]), "there"), os.NewFile(uintptr(back[1]), "back")}
 	cmd := self("pipe", strconv.Itoa(size), strconv.Itoa(p.core))
 	cmd.ExtraFiles = theirs
@@ -101,7 +104,7 @@ func (p *rawPipe) turn(long measure.Pace) (s measure.Sample, err error) {
 	if err := pin(p.core); err != nil {
 		return s, fmt.Errorf("pinning to core %d: %w", p.core, err)
 	}
-	defer func() { err = errors.Join(err, pin(-1)) }()
+	defer func() { err = errors.Join(err, pin(free)) }()
 	buf := make([]byte, p.size)
 	return measure.Timed(long, []int{p.partner.pid()}, func() error {
 		if err := rawTransfer(unix.SYS_WRITE, p.out, buf); err != nil {

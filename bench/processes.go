@@ -19,7 +19,7 @@ func descriptors() (float64, error) {
 	return float64(len(open)), err
 }
 
-// pin keeps the calling thread on one core; core -1 lets it run on all again.
+// pin keeps the calling thread on one core; free lets it run on all again.
 // Whoever calls it has locked the goroutine to its thread.
 func pin(core int) error {
 	set := allowed

@@ -26,7 +26,7 @@ func findPrograms() (dir string, remove func() error, err error) {
 		return "", nil, err
 	}
 	remove = func() error { return os.RemoveAll(dir) }
-	build := exec.Command("go", "build", "-o", dir, "./tiny", "./peers/...")
+	build := exec.Command("go", "build", "-o", dir, "./tiny", "./empty", "./peers/...")
 	if said, err := build.CombinedOutput(); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("building the peers: %w: %s; make bench builds them beside it", err, said), remove())
 	}

@@ -20,6 +20,7 @@ var roles = map[string]func(args []string){
 	"gopipe": goPartner,
 	"burn":   burn,
 	"idle":   idle,
+	"echo":   func([]string) { _, _ = io.Copy(os.Stdout, os.Stdin) },
 	"floor":  func([]string) { _, _ = os.Stdout.WriteString("x") },
 }
 

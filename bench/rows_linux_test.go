@@ -191,7 +191,7 @@ func TestUnsteadyRowIsTakenAgain(t *testing.T) {
 
 // A harness that is killed leaves no burner behind: roles end with their input.
 func TestRolesEndWithTheirInput(t *testing.T) {
-	for _, role := range []string{"burn", "idle", "gopipe 16", "floor"} {
+	for _, role := range []string{"burn", "idle", "gopipe 16", "floor", "echo"} {
 		p, err := startPartner(self(strings.Fields(role)...))
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestPinIsTakenBack(t *testing.T) {
 	done := make(chan error)
 	go func() { // a thread of its own, given up at the end
 		runtime.LockOSThread()
-		done <- errors.Join(pin(lastCore()), pinned(1), pin(-1), pinned(allowed.Count()))
+		done <- errors.Join(pin(lastCore()), pinned(1), pin(free), pinned(allowed.Count()))
 	}()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -81,7 +81,7 @@ const settling = 5 * time.Millisecond
 func warmStarts(e effort) ([]line, error) {
 	scores, err := e.contest(
 		side{"pool", func() (measure.Sample, error) { return measure.Repeat(e.deaths, warmStart) }},
-		side{"notice", func() (measure.Sample, error) { return notices(e.deaths) }})
+		side{"notice", func() (measure.Sample, error) { return notices(e.deaths, cat) }})
 	if err != nil {
 		return nil, err
 	}
