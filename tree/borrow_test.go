@@ -54,7 +54,7 @@ func TestStartByWhoeverAsks(t *testing.T) {
 		synctest.Wait()
 		gone, leave := context.WithCancelCause(t.Context())
 		leave(errBoom)
-		if _, err := s.StartService(gone, ServiceFunc(idle)); err != errBoom { //nolint:errorlint // the cause itself
+		if _, err := s.StartService(gone, ServiceFunc(idle)); err != errBoom {
 			t.Error(err)
 		}
 		synctest.Wait()
