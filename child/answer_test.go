@@ -28,13 +28,8 @@ type partway struct {
 // perishPartway writes the beginning of its own answer by itself, and dies. It is
 // the first call of its worker.
 var perishPartway = child.Define("perish.partway", func(_ context.Context, p partway) ([]byte, error) {
-	frame := firstAnswer(p.Size)[:p.Cut]
-	for len(frame) > 0 {
-		n, err := syscall.Write(5, frame)
-		if err != nil {
-			return nil, err
-		}
-		frame = frame[n:]
+	if _, err := child.AnswerRaw(firstAnswer(p.Size)[:p.Cut]); err != nil {
+		return nil, err
 	}
 	slog.Info("written")
 	if p.Way != "" {

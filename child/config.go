@@ -143,6 +143,15 @@ type Config struct {
 	// there cannot be one, the worker does not start, and the error says why.
 	Tasks int
 
+	// LowLatency makes both sides look again and again for 50 us before they sleep,
+	// for callers that wait for each answer before they make the next call. Where
+	// parent and worker have a core each that nobody else wants, a call then takes a
+	// tenth of the time; the price is that both cores are busy as long as calls flow.
+	// Where that does not help, both sides find out and look less and less often. It
+	// does nothing while calls are rare, on one core, and where Stats().Transport is
+	// not Rings.
+	LowLatency bool
+
 	// Replay keeps the inputs of calls that have killed their worker, so that
 	// they can be run again by [Replay] (off).
 	Replay ReplayFiles

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"os"
 	"testing"
 	"time"
 )
@@ -58,24 +59,32 @@ func CloseAnswers(p *Process) {
 }
 
 // transports are all ways in which calls can travel.
-var transports = []struct {
-	name string
-	open carrier
-}{
-	{"pipes", overPipes},
+var transports = []Transport{Rings, Pipes}
+
+// transportVar names the one that all tests of a run are made with.
+const transportVar = "VERDIGRIS_TEST_TRANSPORT"
+
+func init() {
+	for _, way := range transports {
+		if os.Getenv(transportVar) == way.String() {
+			standard.transport = way
+		}
+	}
 }
 
 // EachTransport runs a test for each way in which calls can travel: all workers
 // that are made in it use that one.
 func EachTransport(t *testing.T, test func(t *testing.T)) {
 	for _, way := range transports {
-		t.Run(way.name, func(t *testing.T) {
-			before := standard.carrier
-			standard.carrier = way.open
-			t.Cleanup(func() { standard.carrier = before })
-			test(t)
-		})
+		t.Run(way.String(), func(t *testing.T) { OverTransport(t, way); test(t) })
 	}
+}
+
+// OverTransport makes all workers that a test makes use one.
+func OverTransport(t *testing.T, way Transport) {
+	before := standard.transport
+	standard.transport = way
+	t.Cleanup(func() { standard.transport = before })
 }
 
 // PatientStarts makes a start count as one until the worker's hello, however
@@ -85,3 +94,6 @@ func PatientStarts() (back func()) {
 	starts.most = time.Hour
 	return func() { starts.most = old }
 }
+
+// AnswerRaw writes to where the answers of this worker go.
+func AnswerRaw(b []byte) (int, error) { return ourselves.Load().answers.file.Write(b) }

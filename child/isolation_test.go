@@ -159,16 +159,18 @@ func TestDescriptorsOfWorkers(t *testing.T) {
 	for _, fd := range append(stray[:], high) {
 		defer unix.Close(fd)
 	}
-	var all sync.WaitGroup
-	for range 64 {
-		all.Go(func() {
-			g, err := child.Once(context.Background(), child.Config{StartTimeout: limit, Contain: child.ContainGroup}, inspect, true)
-			if own := ownFiles(g.Files); err != nil || !maps.Equal(own, expected) {
-				t.Errorf("%v %v", own, err)
-			}
-		})
-	}
-	all.Wait()
+	child.EachTransport(t, func(t *testing.T) {
+		var all sync.WaitGroup
+		for range 64 {
+			all.Go(func() {
+				g, err := child.Once(context.Background(), child.Config{StartTimeout: limit, Contain: child.ContainGroup}, inspect, true)
+				if own := ownFiles(g.Files); err != nil || !maps.Equal(own, expected) {
+					t.Errorf("%v %v", own, err)
+				}
+			})
+		}
+		all.Wait()
+	})
 }
 
 // A program that a function starts gets none of the protocol's descriptors, no

@@ -80,6 +80,9 @@ func newFileSource(f *os.File) (*fileSource, error) {
 	return s, nil
 }
 
+// Last has nothing to do: the kernel tells the end when nobody can write any more.
+func (s *fileSource) Last() {}
+
 func (s *fileSource) Poll(p []byte, wait time.Duration) (int, error) {
 	s.p, s.wait, s.n, s.err = p, wait, 0, nil
 	err := s.raw.Control(s.poll)

@@ -39,9 +39,11 @@ func testCallToTheDead(t *testing.T) {
 	}
 }
 
-// A worker that cannot write its answer has no parent any more, and ends.
+// A worker that cannot write its answer has no parent any more, and ends. (Rings it can
+// always write to, as far as there is room; it has its control channel to learn that from.)
 func TestAnswerToTheDead(t *testing.T) {
 	watch(t)
+	child.OverTransport(t, child.Pipes)
 	w, g := up(t, child.Config{}), newGate(t)
 	call := async(named("a"), w, hold, holding{Gate: g, Say: "a", Stubborn: true})
 	w.log.wait(t, "holding a")

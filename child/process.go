@@ -293,14 +293,15 @@ func orNil(e *UnavailableError) error {
 
 // Stats is a glance at a worker.
 type Stats struct {
-	Run      uint64    // which life, from 1 or Config.FirstRun; one less before the first
-	PID      int       // 0 while there is none
-	Up       bool      // it takes calls
-	Since    time.Time // since when it has been up, or down
-	InFlight int       // calls sent and not answered
-	Served   uint64    // calls this run has answered
-	Stale    uint64    // of them, those that came after their caller had gone
-	Enforced Enforced  // what really holds for this run
+	Run       uint64    // which life, from 1 or Config.FirstRun; one less before the first
+	PID       int       // 0 while there is none
+	Up        bool      // it takes calls
+	Since     time.Time // since when it has been up, or down
+	InFlight  int       // calls sent and not answered
+	Served    uint64    // calls this run has answered
+	Stale     uint64    // of them, those that came after their caller had gone
+	Transport Transport // how this run's calls travel
+	Enforced  Enforced  // what really holds for this run
 }
 
 // Stats returns a glance at the worker. It does not wait for anything.
@@ -311,6 +312,7 @@ func (p *Process) Stats() Stats {
 	if r := p.current; r != nil {
 		s.PID, s.InFlight = r.proc.PID(), r.calls.inFlight()
 		s.Served, s.Stale, s.Enforced = r.calls.served.Load(), r.calls.stale.Load(), r.hold.enforced
+		s.Transport = Transport(r.by.Load())
 		if s.Up {
 			s.Since = r.readyAt
 		}

@@ -37,6 +37,7 @@ type run struct {
 	hold      *hold // of all that the process has started
 	page      *statuspage.Page
 	control   *control
+	channels  *channels
 	transport *transport
 	calls     *calls
 	logs      *logs
@@ -49,6 +50,7 @@ type run struct {
 	doomed        chan struct{}         // closed when there is such a kill
 	panicked      atomic.Pointer[Panic] // what the worker reported before it went
 	marks         bool                  // it keeps the status page
+	by            atomic.Uint32         // the Transport that was agreed on
 	begun         atomic.Uint64         // the highest mark that was seen there
 	asked         bool                  // it has been asked to stop
 	broken        chan error            // a channel has ended (nil), or the protocol was broken
@@ -129,6 +131,7 @@ func (r *run) spawn() (err error) {
 			ch.closeOurs()
 		}
 	}()
+	ch.offerRings(r.cfg)
 	exe, err := r.executable()
 	if err != nil {
 		return err
@@ -159,17 +162,37 @@ func (r *run) spawn() (err error) {
 
 // attach begins to listen to a worker that has just been spawned.
 func (r *run) attach(ch *channels) error {
-	r.logs, r.page = newLogs(r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)), ch.page
+	r.logs, r.page, r.channels = newLogs(r.cfg.Logger.With("worker", r.cfg.Name, "pid", r.proc.PID(), "run", r.n)), ch.page, ch
 	r.stdout = output.New(ch.stdout[0], output.Options{Line: r.logs.outLine, Dropped: r.logs.lost("stdout")})
 	r.stderr = output.New(ch.stderr[0], output.Options{Line: r.logs.errLine(r.page), Dropped: r.logs.lost("stderr"), Dying: r.page.Crashed})
-	out, in, err := r.cfg.tune.carrier(ch)
-	if err != nil {
+	if err := r.travel(Pipes); err != nil { // until the worker has said that it knows better
 		return err
 	}
-	if r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended); err != nil {
-		return err
+	var err error
+	r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended)
+	return err
+}
+
+// travel makes the transport.
+func (r *run) travel(by Transport) error {
+	out, in, err := r.channels.ends(by)
+	if err == nil {
+		r.transport = newTransport(out, in, r.cfg.MaxFrame, r.cfg.tune.patience, receiver{r.deliver, r.ended, r.calls.traffic})
 	}
-	r.transport = newTransport(out, in, r.cfg.MaxFrame, r.cfg.tune.patience, receiver{r.deliver, r.ended, r.calls.traffic})
+	return err
+}
+
+// agree settles on a transport, now that the worker's capabilities are known. Nothing has
+// travelled yet.
+func (r *run) agree(capabilities []string) error {
+	by := r.channels.agreed(capabilities)
+	r.by.Store(uint32(by))
+	if by == Rings {
+		r.channels.closePipes()
+		return r.travel(Rings)
+	}
+	r.channels.closeRings()
+	r.channels.growPipes()
 	return nil
 }
 
@@ -245,6 +268,9 @@ func (r *run) opened(err error, met bool) error {
 // whose functions are ours.
 func (r *run) meet(h wire.Hello) error {
 	if _, err := h.Negotiate(); err != nil {
+		return err
+	}
+	if err := r.agree(h.Capabilities); err != nil {
 		return err
 	}
 	r.marks = slices.Contains(h.Capabilities, wire.CapStatusPage)
@@ -440,6 +466,7 @@ func (r *run) bury() *CrashError {
 	if dead {
 		r.unsent()
 	}
+	r.channels.closeRings()
 	r.control.drain(grace)
 	r.stdout.Close(grace)
 	r.stderr.Close(grace)

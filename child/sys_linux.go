@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/verdigris-go/verdigris/internal/ring"
 	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
 )
@@ -27,6 +28,7 @@ type channels struct {
 	calls, answers [2]*os.File
 	stdout, stderr [2]*os.File
 	page           *statuspage.Page
+	rings          *ring.Ring // for calls and answers, if the worker knows what to do with them; may be nil
 }
 
 func openChannels() (*channels, error) {
@@ -52,25 +54,41 @@ func (ch *channels) open() (err error) {
 			return err
 		}
 	}
-	grow(ch.calls[1])
-	grow(ch.answers[1])
 	ch.page, err = statuspage.New()
 	return err
 }
 
 // theirs are the worker's descriptors from 3 on; see docs/wire.md.
 func (ch *channels) theirs() []*os.File {
-	return []*os.File{ch.control[1], ch.calls[0], ch.answers[1], ch.page.File()}
+	files := []*os.File{ch.control[1], ch.calls[0], ch.answers[1], ch.page.File()}
+	if ch.rings != nil {
+		files = append(files, ch.rings.Files()...)
+	}
+	return files
 }
 
 func (ch *channels) closeTheirs() {
 	closeAll(ch.control[1], ch.calls[0], ch.answers[1], ch.stdout[1], ch.stderr[1])
+	if ch.rings != nil {
+		ch.rings.Passed()
+	}
 }
 
 func (ch *channels) closeOurs() {
-	closeAll(ch.control[0], ch.calls[1], ch.answers[0], ch.stdout[0], ch.stderr[0])
+	closeAll(ch.control[0], ch.stdout[0], ch.stderr[0])
+	ch.closePipes()
+	ch.closeRings()
 	if ch.page != nil {
 		ch.page.Close()
+	}
+}
+
+// closePipes and closeRings close our ends of what calls do not travel by.
+func (ch *channels) closePipes() { closeAll(ch.calls[1], ch.answers[0]) }
+
+func (ch *channels) closeRings() {
+	if ch.rings != nil {
+		ch.rings.Close()
 	}
 }
 
@@ -108,6 +126,12 @@ func filesOf(fds [2]int, ours int) (pair [2]*os.File, err error) {
 		pair[i] = os.NewFile(uintptr(fd), "channel")
 	}
 	return pair, os.NewSyscallError("fcntl", err)
+}
+
+// growPipes makes the pipes as large as it is allowed, now that they are used.
+func (ch *channels) growPipes() {
+	grow(ch.calls[1])
+	grow(ch.answers[0])
 }
 
 func grow(f *os.File) {
@@ -175,7 +199,10 @@ func hasInput(f *os.File) (has bool) {
 }
 
 // descriptors are what a worker inherits.
-type descriptors struct{ control, calls, answers, status *os.File }
+type descriptors struct {
+	control, calls, answers, status *os.File
+	rings                           *ring.Worker // nil if there are none
+}
 
 // inherited takes over the worker's descriptors. They are what the protocol
 // says, or this process was not started by a parent. Programs that the worker
@@ -204,7 +231,21 @@ func inherited() (d descriptors, err error) {
 		}
 		*want.file = os.NewFile(uintptr(want.fd), want.name)
 	}
+	rings := [ring.Files]int{fdRings, fdRings + 1, fdRings + 2}
+	if d.rings, _ = ring.Open(rings); d.rings == nil { // the parent will not hear of any
+		closeStrays(rings[:])
+	}
 	return d, nil
+}
+
+// closeStrays closes those of these descriptors that have come along by accident:
+// what Go opens is closed by exec.
+func closeStrays(fds []int) {
+	for _, fd := range fds {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
 }
 
 // killOwnGroup kills the process group that this process leads, and so this

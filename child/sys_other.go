@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/ring"
 	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
 )
@@ -15,6 +16,7 @@ import (
 type channels struct {
 	control, calls, answers, stdout, stderr [2]*os.File
 	page                                    *statuspage.Page
+	rings                                   *ring.Ring
 }
 
 func openChannels() (*channels, error) { return nil, spawn.ErrUnsupported }
@@ -22,6 +24,9 @@ func openChannels() (*channels, error) { return nil, spawn.ErrUnsupported }
 func (*channels) theirs() []*os.File { return nil }
 func (*channels) closeTheirs()       {}
 func (*channels) closeOurs()         {}
+func (*channels) closePipes()        {}
+func (*channels) closeRings()        {}
+func (*channels) growPipes()         {}
 
 func terminate(*spawn.Process) {}
 
@@ -34,7 +39,10 @@ func awaitInput(uintptr, time.Duration) bool { return false }
 
 func hasInput(*os.File) bool { return false }
 
-type descriptors struct{ control, calls, answers, status *os.File }
+type descriptors struct {
+	control, calls, answers, status *os.File
+	rings                           *ring.Worker
+}
 
 func inherited() (descriptors, error) { return descriptors{}, spawn.ErrUnsupported }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/ring"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -49,21 +50,20 @@ type source interface {
 	// neither a deadline nor Close need end it. Nothing is 0 and no error. With 0 for
 	// the moment it does not wait.
 	Poll(p []byte, moment time.Duration) (int, error)
+	// Last tells that the worker is dead: it writes nothing any more. Where the kernel
+	// does not tell the end of what it has written, this does.
+	Last()
 	// SetReadDeadline may be called from any goroutine; it holds for a Read that waits too.
 	SetReadDeadline(t time.Time) error
 	// Close may be called from any goroutine, and more than once.
 	Close() error
 }
 
-// carrier is a way in which calls can travel: it makes our ends of it.
-type carrier func(*channels) (sink, source, error)
-
 // newTransport makes a transport; limit is that of a body in bytes, patience is for
 // a frame that has been begun, see inlet.
 func newTransport(out sink, in source, limit int, patience time.Duration, to receiver) *transport {
-	// A write fails when nobody reads any more; only what is read can be wrong.
 	return &transport{
-		out: newOutbox(out, func(error) { to.ended(nil) }), in: newInlet(in, limit, patience),
+		out: newOutbox(out, func(err error) { to.ended(streamEnd(err)) }), in: newInlet(in, limit, patience),
 		to: to, lead: newLead(), gone: make(chan struct{}),
 	}
 }
@@ -84,6 +84,7 @@ func (t *transport) Flush(crowd bool) { t.out.flush(crowd) }
 func (t *transport) Drain(limit time.Duration) {
 	if t.lead.seize(t.in.interrupt) {
 		t.in.drain(limit)
+		t.in.from.Last()
 		for {
 			if f, err := t.in.next(); !t.take(f, err) {
 				break
@@ -108,7 +109,8 @@ func streamEnd(err error) error {
 	var format *wire.ProtocolError
 	var size *wire.SizeError
 	var stalled *protocolError
-	if errors.As(err, &format) || errors.As(err, &size) || errors.As(err, &stalled) {
+	var broken *ring.BrokenError
+	if errors.As(err, &format) || errors.As(err, &size) || errors.As(err, &stalled) || errors.As(err, &broken) {
 		return err
 	}
 	return nil

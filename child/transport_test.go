@@ -9,9 +9,11 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/ring"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -19,8 +21,8 @@ import (
 type testbench struct {
 	t         *testing.T
 	transport *transport
-	calls     *os.File // what the worker reads
-	answers   *os.File // what it writes
+	calls     io.ReadCloser  // what the worker reads
+	answers   io.WriteCloser // what it writes; it closes when the worker dies
 
 	mu    sync.Mutex
 	ids   []uint64 // of the frames that were delivered
@@ -30,16 +32,11 @@ type testbench struct {
 	over  chan struct{} // closed at the first ended
 }
 
-func newTestbench(t *testing.T, kind carrier) *testbench {
+func newTestbench(t *testing.T, way Transport) *testbench {
 	b := &testbench{t: t, over: make(chan struct{})}
 	ch := &channels{}
-	var err error
-	ch.calls[0], ch.calls[1], err = os.Pipe()
-	must(t, err)
-	ch.answers[0], ch.answers[1], err = os.Pipe()
-	must(t, err)
-	b.calls, b.answers = ch.calls[0], ch.answers[1]
-	out, in, err := kind(ch)
+	b.open(ch, way)
+	out, in, err := ch.ends(way)
 	must(t, err)
 	b.transport = newTransport(out, in, 64<<20, 10*time.Second, receiver{b.deliver, b.end, b.traffic})
 	b.transport.Attend()
@@ -54,9 +51,47 @@ func newTestbench(t *testing.T, kind carrier) *testbench {
 // traffic is always that of calls whose callers have left.
 func (b *testbench) traffic() (open, unattended int) { return 1, 1 }
 
+// open makes all four ends.
+func (b *testbench) open(ch *channels, way Transport) {
+	var err error
+	if way == Pipes {
+		ch.calls[0], ch.calls[1], err = os.Pipe()
+		must(b.t, err)
+		ch.answers[0], ch.answers[1], err = os.Pipe()
+		must(b.t, err)
+		b.calls, b.answers = ch.calls[0], ch.answers[1]
+		return
+	}
+	ch.rings, err = ring.New(ring.Options{})
+	must(b.t, err)
+	var fds [ring.Files]int
+	for i, f := range ch.rings.Files() {
+		fds[i], err = syscall.Dup(int(f.Fd())) // as the worker gets them
+		must(b.t, err)
+	}
+	w, err := ring.Open(fds)
+	must(b.t, err)
+	b.t.Cleanup(func() {
+		w.Close()
+		must(b.t, errors.Join(syscall.Close(fds[1]), syscall.Close(fds[2])))
+	})
+	b.calls, b.answers = io.NopCloser(w.Calls), &mortal{Writer: w.Answers, of: ch.rings.Answers}
+}
+
+// mortal is the worker's end of a ring, whose death somebody else has to see.
+type mortal struct {
+	io.Writer
+	of *ring.Source
+}
+
+func (m *mortal) Close() error { m.of.Last(); return nil }
+
 func (b *testbench) deliver(f wire.Frame) error {
-	if b.pause != nil {
-		<-b.pause
+	b.mu.Lock()
+	pause := b.pause
+	b.mu.Unlock()
+	if pause != nil {
+		<-pause
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,7 +136,7 @@ func promptly(t *testing.T, what string, f func()) {
 // What the rest of the package relies on, whatever carries the calls.
 func TestTransports(t *testing.T) {
 	for _, kind := range transports {
-		t.Run(kind.name, func(t *testing.T) {
+		t.Run(kind.String(), func(t *testing.T) {
 			for _, test := range []struct {
 				name string
 				f    func(t *testing.T, b *testbench)
@@ -120,7 +155,10 @@ func TestTransports(t *testing.T) {
 				{"a refused frame", refusedFrame},
 				{"a worker that does not read any more", brokenPipe},
 			} {
-				t.Run(test.name, func(t *testing.T) { test.f(t, newTestbench(t, kind.open)) })
+				if kind == Rings && test.name == "a worker that does not read any more" {
+					continue // it can be seen by its death only
+				}
+				t.Run(test.name, func(t *testing.T) { test.f(t, newTestbench(t, kind)) })
 			}
 		})
 	}
@@ -199,7 +237,9 @@ func drainDelivers(t *testing.T, b *testbench) {
 // This process may be so busy that the time of Drain is over before it has come
 // to read at all.
 func drainDeliversLate(t *testing.T, b *testbench) {
+	b.mu.Lock()
 	b.pause = make(chan struct{})
+	b.mu.Unlock()
 	for id := range uint64(3000) { // less than a pipe holds, more than is read at once
 		b.answers.Write(seven(id + 1))
 	}
@@ -299,7 +339,9 @@ func garbage(t *testing.T, b *testbench) {
 
 // An error from the one who takes a frame is the end of the reading.
 func refusedFrame(t *testing.T, b *testbench) {
+	b.mu.Lock()
 	b.fail = errors.New("not that one")
+	b.mu.Unlock()
 	b.answers.Write(append(seven(1), seven(2)...))
 	if err := b.firstEnd(); !errors.Is(err, b.fail) || len(b.delivered()) != 1 {
 		t.Error(err, b.delivered())

@@ -6,20 +6,18 @@ import "time"
 type tuning struct {
 	killGrace time.Duration // from SIGKILL to the death; a process in an endless system call may not die
 	patience  time.Duration // for a frame that has been begun, see inlet
-	carrier   carrier       // how calls travel
+	transport Transport     // how calls travel, if worker and host can
 	undying   bool          // the worker is not killed, as if it were in such a call
 	noGroups  bool          // as on a machine without control groups
 	noWatch   bool          // over its memory
 }
 
 // standard is what holds where nothing else has been chosen.
-var standard = tuning{killGrace: 5 * time.Second, patience: 10 * time.Second, carrier: overPipes}
+var standard = tuning{killGrace: 5 * time.Second, patience: 10 * time.Second, transport: Rings}
 
 func (t tuning) withDefaults() tuning {
 	t.killGrace = or(t.killGrace, standard.killGrace)
 	t.patience = or(t.patience, standard.patience)
-	if t.carrier == nil {
-		t.carrier = standard.carrier
-	}
+	t.transport = or(t.transport, standard.transport)
 	return t
 }

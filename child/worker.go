@@ -28,6 +28,7 @@ const (
 	fdCalls
 	fdAnswers
 	fdStatus
+	fdRings // and the two bells behind it
 )
 
 // worker is the other side of a run: this process, seen from inside.
@@ -36,7 +37,8 @@ type worker struct {
 	answers *answers
 	marker  *statuspage.Marker
 	setup   wire.Setup
-	hello   []byte // a frame that goes out together with ready
+	can     []string // its capabilities
+	hello   []byte   // a frame that goes out together with ready
 	state   any
 	opened  chan struct{}    // closed when state is there, or has failed
 	exit    func(status int) // os.Exit, or what stands for it where a worker is tried out in process; does not return
@@ -58,13 +60,13 @@ func serveParent() error {
 	if err != nil {
 		return err
 	}
-	ownProcess.Store(true)
 	_ = spawn.SetName(shortName(os.Args[0])) // for top and pstree
 
 	w, err := newWorker(files, os.Exit)
 	if err != nil {
 		return err
 	}
+	ourselves.Store(w)
 	if err := w.keepLastWords(); err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func serveParent() error {
 }
 
 func newWorker(files descriptors, exit func(status int)) (w *worker, err error) {
-	w = &worker{exit: exit, opened: make(chan struct{}), running: map[uint64]*task{}, canceled: map[uint64]error{}}
+	w = &worker{exit: exit, can: files.capabilities(), opened: make(chan struct{}), running: map[uint64]*task{}, canceled: map[uint64]error{}}
 	w.idle = sync.NewCond(&w.mu)
 	if w.marker, err = statuspage.Open(files.status); err != nil {
 		return nil, err
@@ -101,7 +103,8 @@ func (w *worker) live(files descriptors) error {
 	if err := w.greet(reader, files.control); err != nil {
 		return err
 	}
-	w.answers = newAnswers(files.answers, w.setup, w.marker, w.orphaned)
+	calls, answers := files.way()
+	w.answers = newAnswers(answers, w.setup, w.marker, w.orphaned)
 	if w.setup.State != "" {
 		w.settle(reader)
 	}
@@ -111,7 +114,7 @@ func (w *worker) live(files descriptors) error {
 	if w.setup.State == "" { // what takes time is done while the parent sends its first call
 		w.settle(reader)
 	}
-	return w.serve(files.calls)
+	return w.serve(calls)
 }
 
 // settle does what has to be done before anybody's code runs.
@@ -120,9 +123,9 @@ func (w *worker) settle(r *wire.Reader) {
 	go w.obey(r)
 }
 
-// ownProcess is set in a worker process, and not where a worker is tried out in
-// another one.
-var ownProcess atomic.Bool
+// ourselves is the worker that this process is; one that is tried out in another
+// process is nobody's own.
+var ourselves atomic.Pointer[worker]
 
 // orphaned ends a worker that has no parent any more. Nobody will look for what
 // it has started: its process group goes with it. A parent that has asked for
@@ -131,7 +134,7 @@ func (w *worker) orphaned() {
 	w.mu.Lock()
 	asked := w.stopping
 	w.mu.Unlock()
-	if !asked && ownProcess.Load() {
+	if !asked && ourselves.Load() == w {
 		killOwnGroup()
 	}
 	w.exit(exitOrphan)
@@ -168,7 +171,7 @@ func (w *worker) introduce() error { return w.control.send(wire.KindHello, 0, w.
 
 // introduction is who we are. A parent of the same build knows our functions.
 func (w *worker) introduction() wire.Hello {
-	hello := wire.Hello{PID: os.Getpid(), Language: runtime.Version(), Capabilities: []string{wire.CapStatusPage, wire.CapStreams}}
+	hello := wire.Hello{PID: os.Getpid(), Language: runtime.Version(), Capabilities: w.can}
 	hello.Build, _ = spawn.BuildID() // without one, only a parent that asks for it refuses us
 	if hello.Build != "" && hello.Build == w.setup.Build {
 		return hello
@@ -344,7 +347,7 @@ func (w *worker) closeState() error {
 // serve takes calls in the order of their arrival, Concurrency of them at once.
 // With one at a time it runs them on this very thread, which never changes: no
 // goroutine has to be woken, and C libraries with thread affinity feel at home.
-func (w *worker) serve(calls *os.File) error {
+func (w *worker) serve(calls io.Reader) error {
 	if w.setup.Concurrency == 1 {
 		return w.take(answersFirst{w.answers, calls}, func(id uint64, body []byte) {
 			t := w.accept(id, body)

@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/ring"
 	"github.com/verdigris-go/verdigris/pool"
 )
 
 func TestMain(m *testing.M) {
 	child.Init()
+	ring.SwitchOff(os.Getenv("VERDIGRIS_TEST_TRANSPORT") == child.Pipes.String())
 	code := m.Run()
 	if left := children(); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "processes left behind: %v\n", left)

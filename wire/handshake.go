@@ -20,6 +20,10 @@ const CapStatusPage = "status-page"
 // CapStreams is the capability of a worker that knows streams: it keeps to their windows and takes credits.
 const CapStreams = "streams"
 
+// CapRings is the capability of a worker that has got shared memory from its parent, see
+// docs/wire.md: calls and answers pass through it and not through the pipes.
+const CapRings = "rings"
+
 // Hello is a worker's first frame: what it is and what it can do. Version and MinVersion are filled in by Append when
 // they are zero.
 type Hello struct {

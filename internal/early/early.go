@@ -19,10 +19,11 @@ var Depth = begin(os.Getenv(Marker))
 // of sysexits.h.
 const StatusOrphan = 75
 
-// What a parent passes on: from the control channel to the status page.
+// What a parent passes on: from the control channel to the shared memory for calls
+// and its bells, if it has any.
 const (
 	fdControl = 3
-	fdStrays  = 7 // the first that is none of a worker's
+	fdStrays  = 10 // the first that is none of a worker's
 )
 
 func begin(marker string) (depth int) {

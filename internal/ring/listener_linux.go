@@ -116,7 +116,9 @@ func (l *listener) kick() { futexWake(l.word) }
 // setDeadline is for bell; one that has passed ends it.
 func (l *listener) setDeadline(t time.Time) error {
 	err := l.file.SetReadDeadline(t)
-	l.kick()
+	if !t.IsZero() && !t.After(time.Now()) {
+		l.kick()
+	}
 	return err
 }
 

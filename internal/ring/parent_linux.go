@@ -18,6 +18,9 @@ type Ring struct {
 
 // New makes rings that are empty.
 func New(o Options) (*Ring, error) {
+	if off.Load() {
+		return nil, &Error{"create", errOff}
+	}
 	file, err := create()
 	if err != nil {
 		return nil, &Error{"create", err}

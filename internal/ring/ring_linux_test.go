@@ -274,6 +274,27 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// A worker that is tried out in a process of somebody else can be ended.
+func TestCloseOfTheWorker(t *testing.T) {
+	_, w := couple(t)
+	promptly(t, "the end", func() {
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := w.Calls.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if _, err := w.Answers.Write(make([]byte, 2*Size)); !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Millisecond)
+		w.Close()
+		all.Wait()
+	})
+}
+
 // What a worker had written before its death comes, and then the end, at once.
 func TestLast(t *testing.T) {
 	r, w := couple(t)

@@ -61,6 +61,9 @@ type Worker struct {
 	Answers *Outlet
 }
 
+// Close ends who waits.
+func (w *Worker) Close() {}
+
 // Open returns [ErrUnsupported].
 func Open([Files]int) (*Worker, error) { return nil, ErrUnsupported }
 

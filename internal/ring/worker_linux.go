@@ -2,6 +2,8 @@ package ring
 
 import (
 	"fmt"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +15,8 @@ import (
 type Worker struct {
 	Calls   *Inlet
 	Answers *Outlet
+
+	closed atomic.Bool
 }
 
 // Open takes over what the parent has passed: the memory, the bell for answers
@@ -58,15 +62,26 @@ func newWorker(m *memory, answersBell, roomBell int) *Worker {
 	out.lane, out.bytes = m.answers()
 	out.rouse = waker{answersBell}
 	w.Calls.spin.budget = time.Duration(m.header().spin)
-	w.Calls.ready, w.Answers.ready = in.ready, out.ready
+	w.Calls.ready = func() bool { return in.ready() || w.closed.Load() }
+	w.Answers.ready = func() bool { return out.ready() || w.closed.Load() }
+	w.Calls.closed, w.Answers.closed = &w.closed, &w.closed
 	return w
+}
+
+// Close ends who waits, with os.ErrClosed. A worker never needs it: its end closes
+// everything. The memory stays mapped.
+func (w *Worker) Close() {
+	w.closed.Store(true)
+	futexWake(&w.Calls.from.lane.sleeps)
+	futexWake(&w.Answers.to.lane.waits)
 }
 
 // Inlet is where the worker reads what its parent has written.
 type Inlet struct {
-	from  consumer
-	spin  spinner
-	ready func() bool
+	from   consumer
+	spin   spinner
+	ready  func() bool
+	closed *atomic.Bool
 }
 
 // Read returns what has come, at least one byte of it.
@@ -78,6 +93,9 @@ func (i *Inlet) Read(p []byte) (int, error) {
 		if n, err := i.from.take(p); n > 0 || err != nil {
 			return n, err
 		}
+		if i.closed.Load() {
+			return 0, os.ErrClosed
+		}
 		if !i.spin.spin(i.ready) {
 			nap(&i.from.lane.sleeps, i.ready, 0)
 		}
@@ -86,8 +104,9 @@ func (i *Inlet) Read(p []byte) (int, error) {
 
 // Outlet is where the worker writes what its parent reads.
 type Outlet struct {
-	to    producer
-	ready func() bool
+	to     producer
+	ready  func() bool
+	closed *atomic.Bool
 }
 
 // Write writes all, waiting for the parent to make room.
@@ -97,6 +116,9 @@ func (o *Outlet) Write(p []byte) (n int, err error) {
 		n += m
 		if err != nil || n == len(p) {
 			return n, err
+		}
+		if o.closed.Load() {
+			return n, os.ErrClosed
 		}
 		nap(&o.to.lane.waits, o.ready, 0)
 	}
