@@ -79,6 +79,24 @@ var table = []mutant{
 		old: "return io.ErrUnexpectedEOF", new: "return io.EOF",
 	},
 
+	// Shared memory.
+	{
+		name: "index of a ring", fault: "F36", file: "internal/ring/lane_linux.go", test: "TestWrongIndices",
+		old: "if there > Size {", new: "if there > 1<<64-1 {",
+	},
+	{
+		name: "room in a ring", fault: "F36", file: "internal/ring/lane_linux.go", test: "TestWrongIndices",
+		old: "if p.head-tail > Size {", new: "if p.head-tail > 1<<64-1 {",
+	},
+	{
+		name: "bells for nothing", fault: "F36", file: "internal/ring/listener_linux.go", test: "TestBellRinger",
+		old: "const mostVain = 64", new: "const mostVain = 1 << 40",
+	},
+	{
+		name: "look again before sleeping", fault: "F42", file: "internal/ring/futex_linux.go", test: "TestNoWakeUpIsLost",
+		old: "if !ready() {", new: "if word != nil {",
+	},
+
 	// What an operator sees, and what escalates.
 	{
 		name: "deaths in calls are excused", fault: "F67", file: "pool/worker.go", test: "TestBadInputNeverEscalates",

@@ -50,6 +50,33 @@ func scribble(m *memory, bells []int, rnd *rand.Rand, enough func() bool) {
 	}
 }
 
+// What cannot be is an error, both ways, and stays one.
+func TestWrongIndices(t *testing.T) {
+	for _, wrong := range []struct{ head, tail uint64 }{ // 100 bytes have been taken, Size have been written
+		{99, Size + 1},
+		{100 + Size + 1, Size + 100},
+		{1 << 63, 1 << 63},
+		{1<<64 - 1, 1<<64 - 1},
+	} {
+		r, w := couple(t)
+		_, _ = w.Answers.Write(make([]byte, 100))
+		_, _ = io.ReadFull(r.Answers, make([]byte, 100))
+		_, _ = r.Calls.TryWrite(make([]byte, Size))
+		w.Answers.to.lane.head.Store(wrong.head)
+		w.Calls.from.lane.tail.Store(wrong.tail)
+		for range 2 {
+			_, err := r.Answers.Poll(make([]byte, 1), 0)
+			if _, broken := errors.AsType[*BrokenError](err); !broken {
+				t.Errorf("head %d: %v", wrong.head, err)
+			}
+			_, err = r.Calls.TryWrite(make([]byte, 1))
+			if _, broken := errors.AsType[*BrokenError](err); !broken {
+				t.Errorf("tail %d: %v", wrong.tail, err)
+			}
+		}
+	}
+}
+
 // Whoever scribbles over the shared memory, and rings as often as he likes, can
 // cause nothing but errors, of the right kind, and garbage.
 func TestScribbler(t *testing.T) {
