@@ -147,9 +147,9 @@ type Config struct {
 	// for callers that wait for each answer before they make the next call. Where
 	// parent and worker have a core each that nobody else wants, a call then takes a
 	// tenth of the time; the price is that both cores are busy as long as calls flow.
-	// Where that does not help, both sides find out and look less and less often. It
-	// does nothing while calls are rare, on one core, and where Stats().Transport is
-	// not Rings.
+	// Where that does not help, because the cores are busy or calls are rare, both sides
+	// find out and look less and less often: once in 4096 waits at last. On a machine, or
+	// with an affinity, of one core, and where Stats().Transport is not Rings, it does nothing.
 	LowLatency bool
 
 	// Replay keeps the inputs of calls that have killed their worker, so that

@@ -167,7 +167,7 @@ func (in *inlet) deadline(t time.Time) {
 	defer in.mu.Unlock()
 	in.due, in.lapsed = t, false
 	if !in.over && !in.interrupted.Load() {
-		in.from.SetReadDeadline(t)
+		_ = in.from.SetReadDeadline(t)
 	}
 }
 
@@ -177,7 +177,7 @@ func (in *inlet) interrupt() {
 	defer in.mu.Unlock()
 	if !in.over {
 		in.interrupted.Store(true)
-		in.from.SetReadDeadline(time.Unix(1, 0))
+		_ = in.from.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -186,5 +186,5 @@ func (in *inlet) drain(limit time.Duration) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.over = true
-	in.from.SetReadDeadline(time.Now().Add(limit))
+	_ = in.from.SetReadDeadline(time.Now().Add(limit))
 }

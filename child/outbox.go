@@ -156,5 +156,5 @@ func (o *outbox) fail(err error) {
 // close ends writing; what has not been written is dropped.
 func (o *outbox) close() {
 	o.fail(errOutboxClosed)
-	o.to.Close()
+	_ = o.to.Close()
 }

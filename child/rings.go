@@ -3,6 +3,7 @@ package child
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -43,7 +44,7 @@ func (ch *channels) offerRings(c *Config) {
 		return
 	}
 	var o ring.Options
-	if c.LowLatency {
+	if c.LowLatency && runtime.NumCPU() > 1 { // on one core the other side could not do anything meanwhile
 		o.Spin = spin
 	}
 	ch.rings, _ = ring.New(o)

@@ -97,7 +97,7 @@ func (t *transport) Drain(limit time.Duration) {
 // Close ends both directions at once. Nothing is delivered after it has returned.
 func (t *transport) Close() {
 	t.out.close()
-	t.in.from.Close()
+	_ = t.in.from.Close()
 	if t.lead.seize(func() {}) {
 		t.end(nil)
 	}
