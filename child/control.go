@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/statuspage"
 	"github.com/verdigris-go/verdigris/wire"
 )
 
@@ -89,6 +90,15 @@ func (c *control) ping(id uint64) {
 	if c.out.enqueue(wire.AppendFrame(nil, wire.KindPing, id, nil)) == nil {
 		c.out.flush(false)
 	}
+}
+
+// signs changes with each sign of life that has come, or stands on the status page.
+// What stands there is nothing unless it is the answer to the last ping.
+func (c *control) signs(page *statuspage.Page) uint64 {
+	if last := c.asked.Load(); page.Pong() == last {
+		c.answered.Store(last)
+	}
+	return c.heard.Load() + c.answered.Load()
 }
 
 // pong notes how far the worker has come with answering pings. It answers each

@@ -8,7 +8,8 @@ import (
 )
 
 // Each letter is a tick. Before it the worker has given a sign of life (a) or
-// not (-); a capital letter, or =, is a tick that is late by more than a period.
+// not (-), or has been seen at work (w); a capital letter, or =, is a tick that is late by
+// more than a period. A dot is a ping, and a comma is none.
 // An x is where it is found hung.
 func TestHeartbeat(t *testing.T) {
 	for _, test := range []struct{ ticks, want string }{
@@ -24,6 +25,10 @@ func TestHeartbeat(t *testing.T) {
 		{"====", "...x"},             // a process that is always late judges in the end
 		{"AAAAAAAA", "........"},     // but never a worker that answers
 		{"---=a--=a--=-", "............x"},
+		{"wwww", ",,,,"},               // who works need not be asked
+		{"--w----", "..,...x"},         // and has three periods from when it is asked again
+		{"-w--w--a---", ".,..,.....x"}, // also if it was silent before
+		{"WWWW", ",,,,"},
 	} {
 		if got := playTicks(test.ticks); got != test.want {
 			t.Errorf("%s: %s, want %s", test.ticks, got, test.want)
@@ -35,21 +40,24 @@ func playTicks(ticks string) string {
 	const period = time.Second
 	now := time.Now()
 	h := newHeartbeat(period, now)
-	heard := uint64(0)
+	heard, worked := uint64(0), uint64(0)
 	var got strings.Builder
 	for _, tick := range ticks {
 		now = now.Add(period)
-		if tick == 'A' || tick == '=' {
+		if tick == 'A' || tick == 'W' || tick == '=' {
 			now = now.Add(period + 1)
 		}
 		if tick == 'a' || tick == 'A' {
 			heard++
 		}
-		if h.tick(now, heard) == hung {
-			got.WriteByte('x')
+		if tick == 'w' || tick == 'W' {
+			worked++
+		}
+		v := h.tick(now, heard, worked)
+		got.WriteByte(map[verdict]byte{alive: '.', busy: ',', hung: 'x'}[v])
+		if v == hung {
 			break
 		}
-		got.WriteByte('.')
 	}
 	return got.String()
 }
@@ -74,7 +82,7 @@ func TestPulse(t *testing.T) {
 				var silent time.Time
 				for {
 					<-p.C
-					if p.tick(min(p.asked, 9)) == hung { // it answers nine times
+					if p.tick(min(p.asked, 9), 0) == hung { // it answers nine times
 						break
 					}
 					if p.asked == 10 {

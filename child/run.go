@@ -213,6 +213,7 @@ func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
 		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window,
 	}
+	setup.Capabilities = []string{wire.CapPongs}
 	if r.cfg.Exe == "" {
 		setup.Build, _ = spawn.BuildID() // without one, functions are compared
 	}
@@ -354,9 +355,10 @@ func (r *run) attend(ctx context.Context) (lost bool, why error) {
 		case <-pulse.C:
 			lookForOOM()
 			r.transport.Look()
-			if pulse.tick(r.control.heard.Load()) == hung {
+			switch pulse.tick(r.control.signs(r.page), r.work()) {
+			case hung:
 				r.kill(order{cause: Hung, detail: fmt.Sprintf("no answer for %d periods of %v", missedBeats, r.cfg.Heartbeat)})
-			} else {
+			case alive:
 				r.control.ping(pulse.asked)
 			}
 		}
@@ -588,6 +590,14 @@ func (r *run) started() uint64 {
 			return mark
 		}
 	}
+}
+
+// work changes whenever the worker begins with a call, if it keeps the status page.
+func (r *run) work() uint64 {
+	if !r.marks {
+		return 0
+	}
+	return r.started()
 }
 
 // lowestLevel is the lowest of slog's levels that the logger takes.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -149,7 +150,7 @@ func terminate(p *spawn.Process) {
 // writeNow writes what the kernel takes at once, which may be nothing.
 func writeNow(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Write(int(fd), b)
+		n, err := writeOnce(int(fd), b)
 		switch err {
 		case nil:
 			return n, nil
@@ -162,10 +163,76 @@ func writeNow(fd uintptr, b []byte) (int, error) {
 	}
 }
 
+func writeOnce(fd int, b []byte) (int, error) {
+	if len(b) == 0 || len(b) > quick {
+		return syscall.Write(fd, b)
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// quietReader reads a non-blocking file in the runtime's poller. An idle process that
+// reads a few bytes now and then spends most of its time on what a system call begins
+// in the runtime, see quick.
+type quietReader struct {
+	raw  syscall.RawConn
+	read func(fd uintptr) bool
+
+	// Of the one Read that goes on.
+	p   []byte
+	n   int
+	err error
+}
+
+func newQuietReader(f *os.File) (*quietReader, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	r := &quietReader{raw: raw}
+	r.read = func(fd uintptr) bool {
+		for {
+			if r.n, r.err = readOnce(int(fd), r.p); r.err != syscall.EINTR {
+				return r.err != syscall.EAGAIN
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *quietReader) Read(p []byte) (int, error) {
+	r.p = p
+	err := r.raw.Read(r.read)
+	r.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case r.err != nil:
+		return 0, os.NewSyscallError("read", r.err)
+	case r.n == 0:
+		return 0, io.EOF
+	}
+	return r.n, nil
+}
+
+func readOnce(fd int, b []byte) (int, error) {
+	if len(b) == 0 || len(b) > 128*quick {
+		return syscall.Read(fd, b)
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
 // readNow reads what is there, which may be nothing.
 func readNow(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), b)
+		n, err := readOnce(int(fd), b)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:

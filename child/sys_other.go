@@ -35,6 +35,10 @@ const pipeSize = 0
 func writeNow(uintptr, []byte) (int, error) { return 0, spawn.ErrUnsupported }
 func readNow(uintptr, []byte) (int, error)  { return 0, spawn.ErrUnsupported }
 
+type quietReader struct{ *os.File }
+
+func newQuietReader(f *os.File) (*quietReader, error) { return &quietReader{f}, nil }
+
 func awaitInput(uintptr, time.Duration) bool { return false }
 
 func hasInput(*os.File) bool { return false }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -99,7 +100,11 @@ func (w *worker) keepLastWords() error {
 
 // live is the worker's conversation with its parent, from hello to the end.
 func (w *worker) live(files descriptors) error {
-	reader := wire.NewReader(files.control, wire.ControlLimit)
+	control, err := newQuietReader(files.control)
+	if err != nil {
+		return err
+	}
+	reader := wire.NewReader(control, wire.ControlLimit)
 	if err := w.greet(reader, files.control); err != nil {
 		return err
 	}
@@ -256,7 +261,7 @@ func (w *worker) obey(r *wire.Reader) {
 		}
 		switch f.Kind {
 		case wire.KindPing:
-			w.control.frame(wire.AppendFrame(nil, wire.KindPong, f.ID, nil))
+			w.pong(f.ID)
 		case wire.KindCancel:
 			if c, err := wire.ParseCancel(f.Body); err == nil {
 				w.cancel(f.ID, c.Reason)
@@ -272,6 +277,16 @@ func (w *worker) obey(r *wire.Reader) {
 			go w.shutdown()
 		}
 	}
+}
+
+// pong answers a ping where the parent looks for it. On the status page that needs no
+// system call, and the parent no wake-up.
+func (w *worker) pong(ping uint64) {
+	if slices.Contains(w.setup.Capabilities, wire.CapPongs) {
+		w.marker.Pong(ping)
+		return
+	}
+	w.control.frame(wire.AppendFrame(nil, wire.KindPong, ping, nil))
 }
 
 // maxEarlyCancels bounds the cancels that are kept for calls to come: no parent

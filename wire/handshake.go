@@ -17,6 +17,10 @@ const (
 // has started, and the last words of its runtime.
 const CapStatusPage = "status-page"
 
+// CapPongs is the capability of a parent that takes pongs on the status page too: a worker that keeps the page may store
+// the id of a ping there and send no pong, which saves both sides a wake-up.
+const CapPongs = "pongs"
+
 // CapStreams is the capability of a worker that knows streams: it keeps to their windows and takes credits.
 const CapStreams = "streams"
 

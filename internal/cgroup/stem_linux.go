@@ -61,7 +61,7 @@ func (s *stem) make(name string, controllers []string) (string, error) {
 			return "", err
 		}
 	}
-	if s.version == V2 {
+	if s.version == V2 && len(controllers) > 0 {
 		for _, dir := range []string{s.base, s.dir} {
 			if err := enable(dir, controllers); err != nil {
 				return "", err

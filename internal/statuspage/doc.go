@@ -10,7 +10,8 @@
 //	0..8         the highest call id whose handler was started in this run,
 //	             little-endian, stored with one 8-byte store
 //	8..16        how many bytes are kept, little-endian, stored with one 8-byte store
-//	16..64       zero, reserved
+//	16..24       the latest ping that was answered here, as the first
+//	24..64       zero, reserved
 //	64..4096     what is kept: frames that the worker is going to write to its
 //	             parent together
 //	4096..65536  the crash text: no terminator, the unused rest is zero

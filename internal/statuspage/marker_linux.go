@@ -100,6 +100,15 @@ func (m *Marker) Flush(w io.Writer) error {
 	return err
 }
 
+// Pong notes that this ping has been answered.
+func (m *Marker) Pong(ping uint64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.mem != nil {
+		atomic.StoreUint64(word(m.mem[pongAt:]), littleEndian(ping))
+	}
+}
+
 // CrashFile returns the page's file, positioned where the crash text belongs,
 // for runtime/debug.SetCrashOutput, which duplicates it. The file still
 // belongs to the Marker.

@@ -9,8 +9,10 @@ import (
 // Size is the size of a page in bytes.
 const Size = 64 << 10
 
-// keptAt is where what is still to be sent begins, crashAt where the crash text does.
+// pongAt is where the latest answer to a ping stands, keptAt where what is still to be
+// sent begins, crashAt where the crash text does.
 const (
+	pongAt  = 16
 	keptAt  = 64
 	crashAt = 4 << 10
 )

@@ -22,6 +22,9 @@ func (*Page) Started() uint64 { return 0 }
 // Kept returns nil.
 func (*Page) Kept() []byte { return nil }
 
+// Pong returns 0.
+func (*Page) Pong() uint64 { return 0 }
+
 // CrashText returns nil.
 func (*Page) CrashText() []byte { return nil }
 
@@ -48,6 +51,9 @@ func (*Marker) Keeps() bool { return false }
 
 // Flush does nothing.
 func (*Marker) Flush(io.Writer) error { return nil }
+
+// Pong does nothing.
+func (*Marker) Pong(uint64) {}
 
 // CrashFile returns ErrUnsupported.
 func (*Marker) CrashFile() (*os.File, error) { return nil, ErrUnsupported }
