@@ -105,11 +105,13 @@ func newPulse(period time.Duration) *pulse {
 	return p
 }
 
-// tick judges, and sets the timer for the next one.
+// tick judges, and sets the timer for the next one, if there is to be one.
 func (p *pulse) tick(heard, worked uint64) verdict {
 	now := time.Now()
 	v := p.heartbeat.tick(now, heard, worked)
-	p.timer.Reset(p.due.Sub(now))
+	if v != hung {
+		p.timer.Reset(p.due.Sub(now))
+	}
 	return v
 }
 

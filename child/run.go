@@ -594,10 +594,10 @@ func (r *run) started() uint64 {
 
 // work changes whenever the worker begins with a call, if it keeps the status page.
 func (r *run) work() uint64 {
-	if !r.marks {
-		return 0
+	if r.marks {
+		return r.started()
 	}
-	return r.started()
+	return 0
 }
 
 // lowestLevel is the lowest of slog's levels that the logger takes.
