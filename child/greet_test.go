@@ -70,6 +70,7 @@ func TestOrderOfTheGreeting(t *testing.T) {
 			must(t, ch.control[0].Close())
 			must(t, ch.calls[1].Close())
 			await(t, "the end of the worker", h.ended)
+			must(t, h.worker.marker.Close())
 		})
 	}
 }
