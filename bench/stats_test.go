@@ -229,3 +229,24 @@ func TestShort(t *testing.T) {
 		}
 	}
 }
+
+func TestNearestPeer(t *testing.T) {
+	peers := func(u unit) []line {
+		all := guests{{name: "a"}, {name: "b"}, {name: "broken", err: errors.New("it hangs")}, {name: "c"}}
+		return all.lines(", large", u, []score{{{p50: 30}}, {{p50: 20}}, {{}}, {{p50: 40}}}, p50, baseline{})
+	}
+	for _, x := range []struct {
+		unit  unit
+		peers []line
+		want  string
+	}{
+		{nanoseconds, peers(nanoseconds), "b 20 ns"},
+		{perSecond, peers(perSecond), "c 40/s"},
+		{bytes, peers(bytes)[2:3], ""},
+		{bytes, nil, ""},
+	} {
+		if got := alone("w", x.unit, []float64{1}, target{}).beside(x.peers).Nearest; got != x.want {
+			t.Errorf("%q, not %q", got, x.want)
+		}
+	}
+}
