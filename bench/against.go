@@ -138,7 +138,8 @@ func (r *rival) measure(row row, e effort) (lines []line, err error) {
 // that is there for another baseline only is left out.
 func besideEachOther(here, there []line) (lines []line) {
 	for i, l := range here {
-		if l.Verdict != notThere && slices.ContainsFunc(here[:i], func(o line) bool { return slices.Equal(o.Rounds, l.Rounds) }) {
+		same := func(o line) bool { return strings.HasPrefix(l.Work, o.Work+", ") && slices.Equal(o.Rounds, l.Rounds) }
+		if l.Verdict != notThere && slices.ContainsFunc(here[:i], same) {
 			continue
 		}
 		i := slices.IndexFunc(there, func(o line) bool { return o.Work == l.Work })

@@ -90,11 +90,12 @@ func TestBesideEachOther(t *testing.T) {
 		alone("the same", count, []float64{9.9, 9.8}, target{}),
 		alone("now so, now so", count, []float64{5, 20}, target{}),
 		compare("quicker, beside something else", nanoseconds, []float64{5, 6}, baseline{"x", []float64{1, 1}}, target{}),
+		alone("as quick", count, []float64{5, 6}, target{}),
 		alone("new", count, []float64{1, 1}, target{}),
 		absent("not there", "why"),
 	}
 	var theirs []line
-	for _, work := range []string{"quicker", "fewer a second", "the same", "now so, now so", "quicker, beside something else"} {
+	for _, work := range []string{"quicker", "fewer a second", "the same", "now so, now so", "quicker, beside something else", "as quick"} {
 		theirs = append(theirs, alone(work, count, []float64{10, 10}, target{}))
 	}
 	theirs[1].Rounds = []float64{100, 100}
@@ -102,7 +103,7 @@ func TestBesideEachOther(t *testing.T) {
 	for _, l := range besideEachOther(ours, theirs) {
 		got = append(got, l.Work+": "+l.end())
 	}
-	want := "quicker: better in all rounds|fewer a second: worse in all rounds|the same: |now so, now so: |new: not there, in the other build|not there: not there, why"
+	want := "quicker: better in all rounds|fewer a second: worse in all rounds|the same: |now so, now so: |as quick: better in all rounds|new: not there, in the other build|not there: not there, why"
 	if strings.Join(got, "|") != want {
 		t.Error(strings.Join(got, "|"))
 	}
