@@ -87,8 +87,9 @@ type Config struct {
 	Grace time.Duration
 
 	// Heartbeat is how often the worker is asked whether it still listens, from
-	// 10 ms (0: 10 s; NoHeartbeat: never). One that has not answered for three
-	// periods is killed with the cause Hung. What answers is its Go runtime: a
+	// 10 ms (0: 10 s; NoHeartbeat: never), unless it has begun with a call since the
+	// last look. One that has not answered for three periods is killed with the cause
+	// Hung: three to five periods after it stopped. What answers is its Go runtime: a
 	// function that takes long, in Go or in C, does not matter (a deadline bounds
 	// it), a process that is stopped or cannot run any more is found. A parent that
 	// did not run itself meanwhile waits for another period before it judges.

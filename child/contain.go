@@ -157,6 +157,9 @@ func (h *hold) start(c spawn.Command, cfg *Config) (err error) {
 	plain := c
 	h.prepare(&c)
 	h.proc, err = spawn.Start(c)
+	if err == nil && h.group != nil {
+		h.group.Born()
+	}
 	if err == nil || h.group == nil || spawn.Shortage(err) {
 		return err
 	}

@@ -128,6 +128,14 @@ func (g *Group) Dirs() (dirs []string) {
 // process is born inside. It is closed by Close, and nil where there is only v1.
 func (g *Group) File() *os.File { return g.file }
 
+// Born gives File back, which is of no use once the worker has been started.
+func (g *Group) Born() {
+	if g.file != nil {
+		g.file.Close()
+		g.file = nil
+	}
+}
+
 // Join moves a process with all its threads into the group; what it has forked
 // before stays outside. It is for what File and Enter cannot do.
 func (g *Group) Join(pid int) error {

@@ -8,7 +8,7 @@
 //   - catches SIGINT, SIGTERM and SIGHUP, which are often sent to a whole process
 //     group or control group and mean the parent, who then stops its workers in
 //     order. (Caught, not ignored: a program that the worker starts gets the
-//     usual behaviour.) A signal that the parent itself ignores stays ignored;
+//     usual behaviour. Until Init, signal.Ignored may say otherwise, see Catch.) A signal that the parent itself ignores stays ignored;
 //   - ends when its parent has gone already: the kernel's signal for that is set
 //     a moment after the process is there;
 //   - closes the descriptors that have come along by accident: those that the
