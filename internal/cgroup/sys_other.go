@@ -37,6 +37,9 @@ func (g *Group) File() *os.File { return nil }
 // Enter returns ErrUnsupported.
 func (g *Group) Enter() (leave func() error, err error) { return nil, ErrUnsupported }
 
+// Born does nothing.
+func (g *Group) Born() {}
+
 // Join returns ErrUnsupported.
 func (g *Group) Join(int) error { return ErrUnsupported }
 
