@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Codec turns values of one type into CBOR items and back. Make it with [CodecFor]; the zero Codec cannot be used.
@@ -66,16 +67,44 @@ func (c Codec[T]) Append(dst []byte, v T) ([]byte, error) {
 	}
 }
 
-// Decode takes a value out of a body that is exactly one CBOR item. Every byte is checked before it is believed, and the
-// value never aliases body. The error is a [*DecodeError], also when a method by which the value decodes itself panics.
-func (c Codec[T]) Decode(body []byte) (v T, err error) {
+// AppendSplit is [Codec.Append] for a sender that can send memory from where it lies. What a byte slice or a string of
+// LongString bytes or more holds is not appended: it is tail, which belongs behind out, and is still the caller's.
+// Otherwise tail is nil. Nobody may write to it.
+func (c Codec[T]) AppendSplit(dst []byte, v T) (out, tail []byte, err error) {
 	switch p := any(&v).(type) {
 	case *[]byte:
-		*p, err = decodeBytes(body)
+		if len(*p) >= LongString {
+			return appendHead(dst, majorBytes, uint64(len(*p))), *p, nil
+		}
 	case *string:
-		*p, err = decodeString(body)
+		if len(*p) >= LongString && utf8.ValidString(*p) {
+			return appendHead(dst, majorText, uint64(len(*p))), unsafe.Slice(unsafe.StringData(*p), len(*p)), nil
+		}
+	}
+	out, err = c.Append(dst, v)
+	return out, nil, err
+}
+
+// LongString is the length in bytes from which it pays to send a string from where it lies.
+const LongString = 16 << 10
+
+// Decode takes a value out of a body that is exactly one CBOR item. Every byte is checked before it is believed, and the
+// value never aliases body. The error is a [*DecodeError], also when a method by which the value decodes itself panics.
+func (c Codec[T]) Decode(body []byte) (T, error) { return c.decode(body, false) }
+
+// Adopt is [Codec.Decode] of a body that is nobody else's, and from then on the value's: a byte slice or a string that
+// makes up half of it or more is not copied out of it.
+func (c Codec[T]) Adopt(body []byte) (T, error) { return c.decode(body, true) }
+
+func (c Codec[T]) decode(body []byte, adopt bool) (v T, err error) {
+	switch p := any(&v).(type) {
+	case *[]byte:
+		*p, err = decodeBytes(body, adopt)
+	case *string:
+		*p, err = decodeString(body, adopt)
 	default:
 		b := c.plan.boxes.Get().(*box[T])
+		b.walk.adopt = adopt
 		if err = c.plan.decode(body, &b.value, &b.walk); err == nil {
 			v = b.value
 		}
@@ -164,8 +193,8 @@ func appendBytes(dst, b []byte) []byte {
 	return append(appendHead(dst, majorBytes, uint64(len(b))), b...)
 }
 
-// decodeBytes takes a copy of the one byte string that body is; null is a nil slice.
-func decodeBytes(body []byte) ([]byte, error) {
+// decodeBytes takes the one byte string that body is; null is a nil slice.
+func decodeBytes(body []byte, adopt bool) ([]byte, error) {
 	c := newCursor(body)
 	if c.null() {
 		return nil, c.done()
@@ -174,11 +203,14 @@ func decodeBytes(body []byte) ([]byte, error) {
 	if err := c.done(); err != nil {
 		return nil, err
 	}
+	if adopt && adoptable(b, body) {
+		return b, nil
+	}
 	return append(make([]byte, 0, len(b)), b...), nil
 }
 
 // decodeString takes the one text string that body is. Null is the empty text, as the CBOR library has it.
-func decodeString(body []byte) (string, error) {
+func decodeString(body []byte, adopt bool) (string, error) {
 	c := newCursor(body)
 	if c.null() {
 		return "", c.done()
@@ -187,5 +219,11 @@ func decodeString(body []byte) (string, error) {
 	if err := c.done(); err != nil {
 		return "", err
 	}
+	if adopt && adoptable(s, body) {
+		return unsafe.String(unsafe.SliceData(s), len(s)), nil
+	}
 	return string(s), nil
 }
+
+// adoptable reports whether b, a part of body, may keep all of it in memory. That an empty one would is not worth it.
+func adoptable(b, body []byte) bool { return len(b) > 0 && 2*len(b) >= len(body) }

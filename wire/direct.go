@@ -31,6 +31,9 @@ type walk struct {
 	cursor
 	depth int // arrays, maps and tags that have been begun
 	owed  int // items that are still to come in them, without the present one
+
+	body  []byte // all of it
+	adopt bool   // the value may keep it
 }
 
 // directOf returns the direct codec of t, which [CheckType] has accepted, or nil if any part of it needs the library:
@@ -91,7 +94,7 @@ func (d *direct) decode(w *walk, body []byte, v reflect.Value) bool {
 	if d == nil {
 		return false
 	}
-	*w = walk{cursor: newCursor(body)}
+	*w = walk{cursor: newCursor(body), body: body, adopt: w.adopt}
 	return d.take(w, v) && len(w.rest) == 0 && w.err == nil
 }
 

@@ -129,7 +129,10 @@ func takeBytes(w *walk, v reflect.Value) bool {
 	if w.err != nil {
 		return false
 	}
-	v.SetBytes(append(make([]byte, 0, len(b)), b...))
+	if !w.adopt || !adoptable(b, w.body) {
+		b = append(make([]byte, 0, len(b)), b...)
+	}
+	v.SetBytes(b)
 	return true
 }
 

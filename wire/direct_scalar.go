@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // directScalar is the direct codec of a kind without parts. Every type may be null, which is its zero value.
@@ -126,7 +127,11 @@ func takeText(w *walk, v reflect.Value) bool {
 		return true
 	}
 	s, ok := w.string()
-	if ok {
+	switch {
+	case !ok:
+	case w.adopt && adoptable(s, w.body):
+		v.SetString(unsafe.String(unsafe.SliceData(s), len(s)))
+	default:
 		v.SetString(string(s))
 	}
 	return ok

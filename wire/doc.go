@@ -20,7 +20,8 @@
 //
 // Nothing that arrives is believed. Lengths are held against limits before memory is reserved, memory grows only as
 // bytes arrive, and each body is checked as a whole, by the strict rules of docs/wire.md, before anything is made of
-// it. What has been decoded never shares memory with the body, but for [Call]'s Func and Input.
+// it. What has been decoded never shares memory with the body, but for [Call]'s Func and Input, and for what
+// [Codec.Adopt] makes of a body that nobody else has, such as [Frame.Take] returns.
 //
 // # Values
 //

@@ -37,6 +37,17 @@ type Frame struct {
 	Kind Kind
 	ID   uint64 // the call it is about; 0: none
 	Body []byte // one CBOR data item, or empty where the kind says so
+
+	reader *Reader // whose memory Body is; nil: somebody else's
+}
+
+// Take returns the body for keeps. Of a large frame it is the memory into which the reader has read it, and which then
+// is nobody else's; else it is a copy. It may be called once, before the reader's following Next, by whoever may call that.
+func (f Frame) Take() []byte {
+	if f.reader != nil {
+		return f.reader.take(f.Body)
+	}
+	return append(make([]byte, 0, len(f.Body)), f.Body...)
 }
 
 // Begin appends the header of a frame whose body the caller appends next; [End] then fills in the length.
@@ -51,8 +62,11 @@ func SetID(frame []byte, id uint64) { binary.BigEndian.PutUint64(frame[8:HeaderS
 
 // End completes the frame that begins at dst[start], start being the length of dst before [Begin]. A body longer than
 // limit bytes is a [*SizeError]; the caller then truncates dst to start and nothing has been sent.
-func End(dst []byte, start, limit int) error {
-	size := len(dst) - start - HeaderSize
+func End(dst []byte, start, limit int) error { return EndSplit(dst, start, 0, limit) }
+
+// EndSplit is End for a frame of whose body the last tail bytes are sent from elsewhere, behind dst.
+func EndSplit(dst []byte, start, tail, limit int) error {
+	size := len(dst) + tail - start - HeaderSize
 	if size > limit || uint64(size) > math.MaxUint32 {
 		return &SizeError{Kind: Kind(dst[start+1]), Size: uint64(size), Limit: limit}
 	}

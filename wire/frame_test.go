@@ -57,18 +57,18 @@ func TestCheck(t *testing.T) {
 		d     Direction
 		want  Fault
 	}{
-		{"answer", Frame{KindAnswer, 1, body}, Calls, ToParent, 0},
-		{"pong with a number", Frame{KindPong, 9, nil}, Control, ToParent, 0},
-		{"pong without", Frame{KindPong, 0, nil}, Control, ToParent, 0},
-		{"setup from a worker", Frame{KindSetup, 0, body}, Control, ToParent, Misplaced},
-		{"call from a worker", Frame{KindCall, 1, body}, Calls, ToParent, Misplaced},
-		{"answer on the control channel", Frame{KindAnswer, 1, body}, Control, ToParent, Misplaced},
-		{"answer to no call", Frame{KindAnswer, 0, body}, Calls, ToParent, BadID},
-		{"hello about a call", Frame{KindHello, 1, body}, Control, ToParent, BadID},
-		{"cancel of no call", Frame{KindCancel, 0, body}, Control, ToWorker, BadID},
-		{"answer without a value", Frame{KindAnswer, 1, nil}, Calls, ToParent, BadLength},
-		{"ping with a body", Frame{KindPing, 1, body}, Control, ToWorker, BadLength},
-		{"unknown", Frame{Kind(77), 1, body}, Calls, ToParent, UnknownKind},
+		{"answer", Frame{Kind: KindAnswer, ID: 1, Body: body}, Calls, ToParent, 0},
+		{"pong with a number", Frame{Kind: KindPong, ID: 9, Body: nil}, Control, ToParent, 0},
+		{"pong without", Frame{Kind: KindPong, ID: 0, Body: nil}, Control, ToParent, 0},
+		{"setup from a worker", Frame{Kind: KindSetup, ID: 0, Body: body}, Control, ToParent, Misplaced},
+		{"call from a worker", Frame{Kind: KindCall, ID: 1, Body: body}, Calls, ToParent, Misplaced},
+		{"answer on the control channel", Frame{Kind: KindAnswer, ID: 1, Body: body}, Control, ToParent, Misplaced},
+		{"answer to no call", Frame{Kind: KindAnswer, ID: 0, Body: body}, Calls, ToParent, BadID},
+		{"hello about a call", Frame{Kind: KindHello, ID: 1, Body: body}, Control, ToParent, BadID},
+		{"cancel of no call", Frame{Kind: KindCancel, ID: 0, Body: body}, Control, ToWorker, BadID},
+		{"answer without a value", Frame{Kind: KindAnswer, ID: 1, Body: nil}, Calls, ToParent, BadLength},
+		{"ping with a body", Frame{Kind: KindPing, ID: 1, Body: body}, Control, ToWorker, BadLength},
+		{"unknown", Frame{Kind: Kind(77), ID: 1, Body: body}, Calls, ToParent, UnknownKind},
 	} {
 		err := c.frame.Check(c.c, c.d)
 		var fault *ProtocolError

@@ -84,14 +84,14 @@ func FuzzBodies(f *testing.F) {
 	kinds := []Kind{KindHello, KindSetup, KindReady, KindStartFailed, KindCancel, KindShutdown, KindGoodbye, KindLog, KindError, KindPanic, KindCall, KindCredit, KindProgress}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, k := range kinds {
-			once, err := reencode(Frame{k, 1, b})
+			once, err := reencode(Frame{Kind: k, ID: 1, Body: b})
 			if err != nil {
 				if !errors.As(err, new(*DecodeError)) {
 					t.Fatalf("%v: %v", k, err)
 				}
 				continue
 			}
-			twice, err := reencode(Frame{k, 1, once})
+			twice, err := reencode(Frame{Kind: k, ID: 1, Body: once})
 			if err != nil || !bytes.Equal(once, twice) {
 				t.Fatalf("%v: %x becomes %x becomes %x, %v", k, b, once, twice, err)
 			}

@@ -6,10 +6,11 @@ const (
 	baseBuffer  = 16 << 10 // the buffer a reader starts with and returns to
 	roomyBuffer = 2 << 20  // a larger buffer is given back before the next frame
 	calmFrames  = 16       // any other after so many frames in a row that fill less than a quarter of it
+	trust       = 16       // bytes of memory for each that has arrived, at most
 )
 
 // Reader takes frames off a byte stream. It never believes a length: memory grows only as bytes arrive, to at most
-// twice what has arrived plus 16 KiB, and shrinks again after large frames.
+// 16 times what has arrived plus 16 KiB, and shrinks again after large frames.
 //
 // A Reader is not safe for concurrent use.
 type Reader struct {
@@ -17,9 +18,10 @@ type Reader struct {
 	limit int
 	buf   []byte // buf[r:w] has been read and not yet returned
 	r, w  int
-	last  int   // size of the latest frame
-	calm  int   // small frames in a row while the buffer is larger than baseBuffer
-	err   error // a broken protocol: nothing after it can be trusted
+	last  int    // size of the latest frame
+	calm  int    // small frames in a row while the buffer is larger than baseBuffer
+	spare []byte // what buf was before it was made for a large frame, until that is taken
+	err   error  // a broken protocol: nothing after it can be trusted
 }
 
 // NewReader returns a Reader that refuses bodies longer than limit bytes; for errors, panics and progress the limit is
@@ -48,7 +50,7 @@ func (r *Reader) Next() (Frame, error) {
 		r.r += total
 		r.last = total
 		if h.kind.Known() {
-			return Frame{h.kind, h.id, body}, nil
+			return Frame{Kind: h.kind, ID: h.id, Body: body, reader: r}, nil
 		}
 	}
 }
@@ -56,6 +58,19 @@ func (r *Reader) Next() (Frame, error) {
 // Buffered returns how many bytes have been read from the source and not yet returned as frames. Zero after Next
 // means that the next call will have to wait for the source.
 func (r *Reader) Buffered() int { return r.w - r.r }
+
+// take gives the latest frame's body away, with the buffer that was made for it, or copies it.
+func (r *Reader) take(body []byte) []byte {
+	if len(r.buf) <= baseBuffer || r.last < len(r.buf)/2 {
+		return append(make([]byte, 0, len(body)), body...)
+	}
+	left := r.buf[r.r:r.w]
+	if r.buf = r.spare; len(left) > len(r.buf) {
+		r.buf = make([]byte, max(baseBuffer, len(left)))
+	}
+	r.r, r.w, r.spare, r.calm = 0, copy(r.buf, left), nil, 0
+	return body
+}
 
 // header makes the next frame's header available and checks it.
 func (r *Reader) header() (header, error) {
@@ -86,8 +101,7 @@ func (r *Reader) limitOf(k Kind) int {
 // fill reads until n bytes are buffered from r.r on.
 func (r *Reader) fill(n int) error {
 	for idle := 0; r.w-r.r < n; {
-		r.room(n)
-		got, err := r.src.Read(r.buf[r.w:])
+		got, err := r.src.Read(r.room(n))
 		r.w += got
 		if idle++; got > 0 {
 			idle = 0
@@ -106,20 +120,40 @@ func (r *Reader) fill(n int) error {
 	return nil
 }
 
-// room makes space behind r.w for at least one byte of a unit of n bytes that begins at r.r. A larger buffer is made
-// only when the present one is full, and at most twice as large.
-func (r *Reader) room(n int) {
-	have := r.w - r.r
+// room makes space behind r.w for at least one byte of a unit of n bytes that begins at r.r, and returns it. A unit that
+// is larger than the buffer gets one of its own as soon as enough of it has come; until then no more is read than that,
+// so that little has to be copied.
+func (r *Reader) room(n int) []byte {
+	have, enough := r.w-r.r, (n+trust-1)/trust
 	switch {
 	case r.r+n <= len(r.buf):
-	case n <= len(r.buf), r.r > 0 && have < len(r.buf)/2:
-		copy(r.buf, r.buf[r.r:r.w])
-		r.r, r.w = 0, have
+	case n <= len(r.buf):
+		r.move(r.buf)
+	case have >= enough:
+		r.grow(n)
+	case have == len(r.buf):
+		r.grow(max(baseBuffer, min(enough, trust*have)))
 	case r.w == len(r.buf):
-		bigger := make([]byte, max(baseBuffer, min(n, 2*have)))
-		copy(bigger, r.buf[r.r:r.w])
-		r.buf, r.r, r.w = bigger, 0, have
+		r.move(r.buf)
 	}
+	if n > len(r.buf) {
+		return r.buf[r.w:min(len(r.buf), r.r+enough)]
+	}
+	return r.buf[r.w:]
+}
+
+// grow makes a larger buffer. The present one is for the frames behind this, if it is not large itself.
+func (r *Reader) grow(size int) {
+	if len(r.buf) <= roomyBuffer {
+		r.spare = r.buf
+	}
+	r.move(make([]byte, size))
+}
+
+// move moves what has been read to the beginning of buf, which is the buffer from then on.
+func (r *Reader) move(buf []byte) {
+	r.w = copy(buf, r.buf[r.r:r.w])
+	r.buf, r.r = buf, 0
 }
 
 // settle makes the reader ready for the next frame and gives a large buffer back: a very large one at once, another
@@ -129,6 +163,7 @@ func (r *Reader) settle() {
 	if have == 0 {
 		r.r, r.w = 0, 0
 	}
+	r.spare = nil
 	if len(r.buf) <= baseBuffer {
 		return
 	}
@@ -136,8 +171,7 @@ func (r *Reader) settle() {
 		r.calm = 0
 	}
 	if have <= baseBuffer && (len(r.buf) > roomyBuffer || r.calm >= calmFrames) {
-		smaller := make([]byte, baseBuffer)
-		copy(smaller, r.buf[r.r:r.w])
-		r.buf, r.r, r.w, r.calm = smaller, 0, have, 0
+		r.move(make([]byte, baseBuffer))
+		r.calm = 0
 	}
 }

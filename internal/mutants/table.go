@@ -40,7 +40,11 @@ var table = []mutant{
 	},
 	{
 		name: "memory as bytes arrive", fault: "F35", file: "wire/reader.go", test: "TestReaderDoesNotBelieveLengths",
-		old: "max(baseBuffer, min(n, 2*have))", new: "max(baseBuffer, n)",
+		old: "case have >= enough:", new: "case have >= min(enough, 1):",
+	},
+	{
+		name: "a caller's memory is its own again", fault: "F66", file: "child/loan.go", test: "TestTransports",
+		old: "l.rest = bytes.Clone(l.rest)", new: "_ = bytes.Clone(l.rest)",
 	},
 	{
 		name: "magic byte", fault: "F30 F41", file: "wire/frame.go", test: "TestReaderRefusesFlippedHeaderBits",
