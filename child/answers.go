@@ -46,19 +46,19 @@ func newAnswers(file io.Writer, setup wire.Setup, page *statuspage.Marker, orpha
 }
 
 // call runs a function and writes what came of it; last is its last report.
-func (a *answers) call(ctx context.Context, id uint64, f *function, state any, input []byte, last *reporter) {
+func (a *answers) call(ctx context.Context, id uint64, f *function, state any, from input, last *reporter) {
 	buf := buffers.Get().(*[]byte)
 	frame := wire.Begin((*buf)[:0], wire.KindAnswer, id)
-	frame, err := f.run(ctx, state, input, frame)
+	frame, tail, err := f.run(ctx, state, from, frame)
 	last.end()
 	if err == nil {
-		err = wire.End(frame, 0, a.limit)
+		err = wire.EndSplit(frame, 0, len(tail), a.limit)
 	}
 	if err != nil {
 		a.fail(id, err)
 		return
 	}
-	a.put(frame)
+	a.put(frame, tail)
 	if cap(frame) <= smallFrame {
 		*buf = frame
 		buffers.Put(buf)
@@ -66,8 +66,8 @@ func (a *answers) call(ctx context.Context, id uint64, f *function, state any, i
 }
 
 // stream runs a stream and writes how it ended.
-func (a *answers) stream(o *outflow, f *function, state any, input []byte, last *reporter) {
-	err := o.pour(f, state, input)
+func (a *answers) stream(o *outflow, f *function, state any, from input, last *reporter) {
+	err := o.pour(f, state, from)
 	last.end()
 	if err != nil {
 		a.fail(o.id, err)
@@ -84,7 +84,7 @@ func (a *answers) progress(id uint64, body wire.ProgressBody) {
 // fail writes an error as the answer.
 func (a *answers) fail(id uint64, err error) {
 	body := wire.ErrorBody{Message: err.Error(), Codes: codesOf(err)}
-	a.put(wire.AppendFrame(nil, wire.KindError, id, body.Append(nil)))
+	a.put(wire.AppendFrame(nil, wire.KindError, id, body.Append(nil)), nil)
 }
 
 // panics writes that the handler panicked.
@@ -92,12 +92,15 @@ func (a *answers) panics(id uint64, body wire.PanicBody) {
 	a.write(wire.AppendFrame(nil, wire.KindPanic, id, body.Append(nil)))
 }
 
-// put writes an answer, or has it written with others soon.
-func (a *answers) put(frame []byte) {
+// put writes an answer, or has it written with others soon. Its tail is where the
+// function has it, and is written from there.
+func (a *answers) put(frame, tail []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.page == nil || !a.page.Keep(frame) {
+	frame, tail = leadIn(frame, tail)
+	if len(tail) > 0 || a.page == nil || !a.page.Keep(frame) {
 		a.send(frame)
+		a.send(tail)
 	}
 }
 

@@ -87,7 +87,7 @@ func (c *control) take(f wire.Frame) error {
 // ping asks the worker whether it still listens. It does not wait.
 func (c *control) ping(id uint64) {
 	c.asked.Store(id)
-	if c.out.enqueue(wire.AppendFrame(nil, wire.KindPing, id, nil)) == nil {
+	if c.out.enqueue(wire.AppendFrame(nil, wire.KindPing, id, nil), nil) == nil {
 		c.out.flush(false)
 	}
 }
@@ -175,7 +175,7 @@ func controlFrame(k wire.Kind, id uint64, body controlBody) ([]byte, error) {
 func (c *control) send(k wire.Kind, id uint64, body controlBody) error {
 	frame, err := controlFrame(k, id, body)
 	if err == nil {
-		err = c.out.enqueue(frame)
+		err = c.out.enqueue(frame, nil)
 	}
 	if err == nil {
 		c.out.flush(false)

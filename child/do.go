@@ -34,6 +34,7 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 		r.calls.leave()
 		return false, err
 	}
+	defer k.loan.end()
 	if k.feed != nil {
 		return true, r.follow(ctx, k, req)
 	}
@@ -50,13 +51,15 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	}
 	buf := buffers.Get().(*[]byte)
 	meta := allMeta(ctx)
-	frame, err := r.encode((*buf)[:0], ctx, req, meta)
+	frame, tail, err := r.encode((*buf)[:0], ctx, req, meta)
 	if err != nil {
 		buffers.Put(buf)
 		return nil, err
 	}
 	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, told: req.Settled, waiter: newWaiter()}
-	k.sent, k.feed = r.cfg.Replay.copy(frame), newFeed(ctx, req, meta, r.cfg.Window)
+	k.sent, k.feed = r.cfg.Replay.copy(frame, tail), newFeed(ctx, req, meta, r.cfg.Window)
+	frame, tail = leadIn(frame, tail)
+	k.loan = lend(tail)
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
 	if reusable {
 		*buf = frame
@@ -71,25 +74,26 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	return k, err
 }
 
-func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[string]string) ([]byte, error) {
+// encode makes a call frame; tail is what belongs behind it and lies in the caller's memory.
+func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[string]string) (frame, tail []byte, err error) {
 	var left time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		left = max(time.Until(deadline), 1)
 	}
-	err := misnamed(meta)
+	err = misnamed(meta)
 	if err == nil {
 		dst, err = wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
 	}
 	if err == nil {
-		dst, err = req.AppendInput(dst)
+		dst, tail, err = req.appendSplit(dst)
 	}
 	if err == nil {
-		err = wire.End(dst, 0, r.cfg.MaxFrame)
+		err = wire.EndSplit(dst, 0, len(tail), r.cfg.MaxFrame)
 	}
 	if err != nil {
-		return nil, &encodeError{req.fn.name, err}
+		return nil, nil, &encodeError{req.fn.name, err}
 	}
-	return dst, nil
+	return dst, tail, nil
 }
 
 // encodeError is a call that cannot be put into a frame.
@@ -145,8 +149,9 @@ func (k *call) finish(req *Request) error {
 	if k.err != nil || req.items != nil {
 		return k.err
 	}
-	err := req.DecodeOutput(*k.body)
-	if cap(*k.body) <= smallFrame {
+	large := len(*k.body) > smallFrame
+	err := req.decodeOutput(*k.body, large)
+	if !large && cap(*k.body) <= smallFrame {
 		buffers.Put(k.body)
 	}
 	return err
@@ -223,13 +228,14 @@ func (r *run) deliver(f wire.Frame) error {
 	case k.streams() != (f.Kind == wire.KindItem || f.Kind == wire.KindDone):
 		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which %s", f.Kind, f.ID, k.what())}
 	case f.Kind == wire.KindItem:
-		return k.feed.put(f.Body)
+		k.loan.end() // likewise
+		return k.feed.put(f)
 	case f.Kind == wire.KindDone:
 		r.calls.take(k.id)
 		r.settle(k, nil)
 		return nil
 	}
-	return r.answered(k, f.Body)
+	return r.answered(k, f)
 }
 
 // streams reports whether the call is one of a stream.
@@ -249,17 +255,23 @@ func (r *run) progressed(k *call, body []byte) error {
 	}
 	p, err := wire.ParseProgress(body)
 	if err == nil {
+		k.loan.end() // the caller may write to its input from now on
 		k.feed.tell(Progress(p))
 	}
 	return err
 }
 
 // answered settles a call whose function has returned.
-func (r *run) answered(k *call, body []byte) error {
+func (r *run) answered(k *call, f wire.Frame) error {
 	r.calls.take(k.id)
-	if !k.left {
+	switch {
+	case k.left:
+	case len(f.Body) > smallFrame:
+		body := f.Take()
+		k.body = &body
+	default:
 		k.body = buffers.Get().(*[]byte)
-		*k.body = append((*k.body)[:0], body...)
+		*k.body = append((*k.body)[:0], f.Body...)
 	}
 	r.settle(k, nil)
 	return nil

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+
+	"github.com/verdigris-go/verdigris/wire"
 )
 
 // late is a context with something that happens when its end is waited for.
@@ -44,7 +46,7 @@ func TestAnswerRightAfterItsCallerHasLeft(t *testing.T) {
 				defer h.run.calls.mu.Unlock()
 				return k.left
 			})
-			must(t, h.run.answered(k, []byte{0x40}))
+			must(t, h.run.answered(k, wire.Frame{Body: []byte{0x40}}))
 		}
 	})
 	go func() {
@@ -53,8 +55,8 @@ func TestAnswerRightAfterItsCallerHasLeft(t *testing.T) {
 	}()
 	_, err = h.run.do(&ctx, &Request{
 		fn:     fuzzEcho.function,
-		append: func(dst []byte) ([]byte, error) { return append(dst, 0x40), nil },
-		decode: func([]byte) error { return nil },
+		append: func(dst []byte) (_, tail []byte, err error) { return append(dst, 0x40), nil, nil },
+		decode: func([]byte, bool) error { return nil },
 	})
 	if i, ok := errors.AsType[*InterruptedError](err); !ok || !errors.Is(i, context.Canceled) {
 		t.Error(err)

@@ -1,7 +1,6 @@
 package child
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,17 +45,17 @@ func newFeed(ctx context.Context, req *Request, meta map[string]string, window i
 	return f
 }
 
-// put takes a copy of an item. A worker that has filled its window must wait.
-func (f *feed) put(item []byte) error {
+// put takes an item for keeps. A worker that has filled its window must wait.
+func (f *feed) put(item wire.Frame) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.held >= f.window {
 		return &protocolError{fmt.Sprintf("more of a stream than its window of %d bytes", f.window)}
 	}
-	f.held += wire.ItemCost(len(item))
+	f.held += wire.ItemCost(len(item.Body))
 	f.lost = f.lost || f.closed
 	if !f.closed {
-		f.items = append(f.items, bytes.Clone(item))
+		f.items = append(f.items, item.Take())
 		f.wake()
 	}
 	return nil
@@ -130,7 +129,7 @@ func (f *feed) follow(ctx context.Context, req *Request, credit func(bytes int64
 				return errImpatient
 			}
 			f.progress()
-			if more, err := req.TakeItem(item); err != nil {
+			if more, err := req.takeItem(item, true); err != nil {
 				return err
 			} else if !more {
 				return errEnough

@@ -37,20 +37,20 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error))
 func define[In, Out any](name, state string, fn func(context.Context, any, In) (Out, error)) Func[In, Out] {
 	in, out := codecsOf[In, Out]("Define", name)
 	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature()}
-	f.run = func(ctx context.Context, state any, input, dst []byte) ([]byte, error) {
-		v, err := in.Decode(input)
+	f.run = func(ctx context.Context, state any, from input, dst []byte) (_, tail []byte, err error) {
+		v, err := decode(in, from.item, from.owned)
 		if err != nil {
-			return dst, &codecError{f.name, "input", err}
+			return dst, nil, &codecError{f.name, "input", err}
 		}
 		result, err := fn(ctx, state, v)
 		if err != nil {
-			return dst, err
+			return dst, nil, err
 		}
-		dst, err = out.Append(dst, result)
+		dst, tail, err = out.AppendSplit(dst, result)
 		if err != nil {
-			return dst, &codecError{f.name, "output", err}
+			return dst, nil, &codecError{f.name, "output", err}
 		}
-		return dst, nil
+		return dst, tail, nil
 	}
 	functions.add(f)
 	return Func[In, Out]{function: f, in: in, out: out}
@@ -91,6 +91,9 @@ func codecsOf[In, Out any](define, name string) (wire.Codec[In], wire.Codec[Out]
 //   - [*InterruptedError]: ctx ended, or CallTimeout passed, before the answer came;
 //   - [*UnavailableError]: there is no worker, and none came in time;
 //   - [*StateError], [*UnknownFunctionError], [*ConfigError], a codec error: the call or its worker is wrong, nothing was sent.
+//
+// Nobody may write to what in refers to until Call returns; a large byte slice is
+// sent from where it lies. After that nothing refers to it any more.
 func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 	var out Out
 	if f.function == nil {
@@ -99,14 +102,25 @@ func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 	req := &Request{
 		fn:         f.function,
 		idempotent: f.idempotent,
-		append:     func(dst []byte) ([]byte, error) { return f.in.Append(dst, in) },
-		decode:     func(body []byte) (err error) { out, err = f.out.Decode(body); return err },
+		append:     func(dst []byte) (_, tail []byte, err error) { return f.in.AppendSplit(dst, in) },
+		decode: func(body []byte, owned bool) (err error) {
+			out, err = decode(f.out, body, owned)
+			return err
+		},
 	}
 	if err := c.Do(ctx, req); err != nil {
 		var zero Out
 		return zero, err
 	}
 	return out, nil
+}
+
+// decode decodes body, which the value may keep if it is owned.
+func decode[T any](c wire.Codec[T], body []byte, owned bool) (T, error) {
+	if owned {
+		return c.Adopt(body)
+	}
+	return c.Decode(body)
 }
 
 // Name returns the name the function was defined under.
@@ -116,10 +130,16 @@ func (f *function) Name() string { return f.name }
 // has run or stream.
 type function struct {
 	name    string
-	state   string // the state it needs, "" for none
-	in, out string // signatures, compared with a separate binary's
-	run     func(ctx context.Context, state any, input, dst []byte) ([]byte, error)
-	stream  func(ctx context.Context, state any, input []byte, to *outflow) error
+	state   string                                                                                     // the state it needs, "" for none
+	in, out string                                                                                     // signatures, compared with a separate binary's
+	run     func(ctx context.Context, state any, from input, dst []byte) (out, tail []byte, err error) // see wire.Codec.AppendSplit
+	stream  func(ctx context.Context, state any, from input, to *outflow) error
+}
+
+// input is a function's input, one CBOR item, where the function is.
+type input struct {
+	item  []byte
+	owned bool // in memory that is its own
 }
 
 // Caller is whoever can take calls: a [Process], a pool of them, [Inline].
@@ -142,9 +162,9 @@ type Request struct {
 
 	fn         *function
 	idempotent bool
-	append     func(dst []byte) ([]byte, error)
-	decode     func(body []byte) error // of a Func
-	items      *consumer               // of a Stream
+	append     func(dst []byte) (out, tail []byte, err error) // see wire.Codec.AppendSplit
+	decode     func(body []byte, owned bool) error            // of a Func
+	items      *consumer                                      // of a Stream
 }
 
 // settle tells who asked that the call takes no worker's time any more.
@@ -166,26 +186,37 @@ func (r *Request) Idempotent() bool { return r.idempotent }
 
 // AppendInput appends the input, encoded as one CBOR item, to dst. If a method of
 // the input that is to encode it panics, that is an error: the call is not sent.
-func (r *Request) AppendInput(dst []byte) (out []byte, err error) {
+func (r *Request) AppendInput(dst []byte) ([]byte, error) {
+	out, tail, err := r.appendSplit(dst)
+	return append(out, tail...), err
+}
+
+// appendSplit is AppendInput, but for what lies in the caller's memory and is to be
+// sent from there: the tail.
+func (r *Request) appendSplit(dst []byte) (out, tail []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			out, err = dst, &codecError{r.fn.name, "input", fmt.Errorf("to encode it panicked: %v", v)}
+			out, tail, err = dst, nil, &codecError{r.fn.name, "input", fmt.Errorf("to encode it panicked: %v", v)}
 		}
 	}()
-	out, err = r.append(dst)
+	out, tail, err = r.append(dst)
 	if err != nil {
-		return dst, &codecError{r.fn.name, "input", err}
+		return dst, nil, &codecError{r.fn.name, "input", err}
 	}
-	return out, nil
+	return out, tail, nil
 }
 
 // DecodeOutput takes the encoded answer, one CBOR item, which it copies what it
 // needs from.
-func (r *Request) DecodeOutput(body []byte) error {
+func (r *Request) DecodeOutput(body []byte) error { return r.decodeOutput(body, false) }
+
+// decodeOutput takes the answer out of memory that is the answer's own, if it is
+// owned.
+func (r *Request) decodeOutput(body []byte, owned bool) error {
 	if r.items != nil {
 		return fmt.Errorf("child: %s is a stream, its items go to TakeItem", r.fn.name)
 	}
-	if err := r.decode(body); err != nil {
+	if err := r.decode(body, owned); err != nil {
 		return &codecError{r.fn.name, "output", err}
 	}
 	return nil

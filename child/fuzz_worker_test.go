@@ -179,12 +179,12 @@ func (h *hostileWorker) call(how byte) {
 	req := &Request{
 		Settled: func(error) { k.settled++ },
 		fn:      fuzzEcho.function,
-		append:  func(dst []byte) ([]byte, error) { return append(dst, 0x40), nil },
-		decode:  func(body []byte) error { k.body = bytes.Clone(body); return nil },
+		append:  func(dst []byte) (_, tail []byte, err error) { return append(dst, 0x40), nil, nil },
+		decode:  func(body []byte, _ bool) error { k.body = bytes.Clone(body); return nil },
 	}
 	if k.stream {
 		req.fn = fuzzFlow.function
-		req.items = &consumer{take: func(body []byte) (bool, error) {
+		req.items = &consumer{take: func(body []byte, _ bool) (bool, error) {
 			<-h.gate
 			k.items = append(k.items, bytes.Clone(body))
 			return len(k.items) != k.enough, nil

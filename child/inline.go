@@ -77,11 +77,12 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	}
 	ctx, cancel := i.limit(ctx)
 	defer cancel()
-	frame, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req, allMeta(ctx))
+	frame, tail, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req, allMeta(ctx))
 	if err != nil {
 		<-i.slots
 		return false, err
 	}
+	frame = append(frame, tail...) // the function may outlive its caller
 	k := &inlineCall{done: make(chan struct{}), feed: newFeed(ctx, req, allMeta(ctx), i.cfg.Window)}
 	go func() {
 		defer func() {
@@ -185,7 +186,7 @@ func (i *Inline) answer(ctx context.Context, body []byte, req *Request, k *inlin
 	inside.begin(call, reports)
 	defer inside.end()
 	defer context.AfterFunc(ctx, func() { inside.cancel(context.Cause(ctx)) })()
-	err = i.perform(&inside, call.Input, req.fn, state, k)
+	err = i.perform(&inside, input{call.Input, false}, req.fn, state, k)
 	reports.end()
 	if err != nil {
 		return &RemoteError{Worker: i.cfg.Name, Func: req.fn.name, Message: err.Error(), wrapped: errorsOf(codesOf(err))}
@@ -194,12 +195,13 @@ func (i *Inline) answer(ctx context.Context, body []byte, req *Request, k *inlin
 }
 
 // perform runs the function, and puts what comes of it where a worker's frames go.
-func (i *Inline) perform(ctx context.Context, input []byte, f *function, state any, k *inlineCall) error {
+func (i *Inline) perform(ctx context.Context, from input, f *function, state any, k *inlineCall) error {
 	if f.stream != nil {
-		k.out = newOutflow(ctx, 1, i.cfg.Window, i.cfg.MaxFrame, func(frame []byte) { _ = k.feed.put(frame[wire.HeaderSize:]) })
-		return k.out.pour(f, state, input)
+		k.out = newOutflow(ctx, 1, i.cfg.Window, i.cfg.MaxFrame, func(frame []byte) { _ = k.feed.put(wire.Frame{Body: frame[wire.HeaderSize:]}) })
+		return k.out.pour(f, state, from)
 	}
-	frame, err := f.run(ctx, state, input, wire.Begin(nil, wire.KindAnswer, 1))
+	frame, tail, err := f.run(ctx, state, from, wire.Begin(nil, wire.KindAnswer, 1))
+	frame = append(frame, tail...)
 	if err == nil {
 		err = wire.End(frame, 0, i.cfg.MaxFrame)
 	}

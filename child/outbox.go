@@ -16,10 +16,50 @@ type outbox struct {
 	broken func(error) // told once when writing fails
 
 	mu      sync.Mutex
-	queue   [][]byte // what is still to be written, in order
-	spare   [][]byte // the slice of the last batch, for reuse
-	writing bool     // somebody is in flush or finish
-	err     error    // the first failure; nothing is written after it
+	queue   []piece // what is still to be written, in order
+	spare   []piece // the slice of the last batch, for reuse
+	writing bool    // somebody is in flush or finish
+	err     error   // the first failure; nothing is written after it
+}
+
+// piece is some bytes to be written, our own or a caller's.
+type piece struct {
+	own  []byte
+	loan *loan
+}
+
+// large reports whether nothing may be written behind it, and nothing kept of it.
+func (p piece) large() bool { return p.loan != nil || cap(p.own) > smallFrame }
+
+// try writes what goes at once. done: that was all.
+func (p *piece) try(to sink) (done bool, err error) {
+	if p.loan != nil {
+		left, err := p.loan.write(to)
+		return left == 0, err
+	}
+	n, err := to.TryWrite(p.own)
+	if n == len(p.own) {
+		return true, err // its memory is used again
+	}
+	p.own = p.own[n:]
+	return false, err
+}
+
+// finish writes all of it. A write that waits has its bytes from room, if they are
+// a caller's: it may want them back meanwhile.
+func (p *piece) finish(to sink, room []byte) error {
+	if p.loan == nil {
+		_, err := to.Write(p.own)
+		return err
+	}
+	for {
+		if left, err := p.loan.write(to); left == 0 || err != nil {
+			return err
+		}
+		if _, err := to.Write(room[:p.loan.take(room)]); err != nil {
+			return err
+		}
+	}
 }
 
 // Frames up to smallFrame are copied behind each other, larger ones are kept
@@ -32,13 +72,16 @@ func newOutbox(to sink, broken func(error)) *outbox { return &outbox{to: to, bro
 
 // enqueue hands a frame over, to be written by the next flush of anybody. A
 // frame of more than smallFrame bytes belongs to the outbox from then on; a
-// smaller one is the caller's again. An error means that nothing will be
-// written any more.
-func (o *outbox) enqueue(frame []byte) error {
+// smaller one is the caller's again. tail is the rest of the frame, or nil. An error
+// means that nothing will be written any more.
+func (o *outbox) enqueue(frame []byte, tail *loan) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {
 		o.append(frame)
+	}
+	if o.err == nil && tail != nil {
+		o.queue = append(o.queue, piece{loan: tail})
 	}
 	return o.err
 }
@@ -47,14 +90,14 @@ func (o *outbox) append(frame []byte) {
 	last := len(o.queue) - 1
 	switch {
 	case len(frame) > smallFrame:
-		o.queue = append(o.queue, frame)
-	case last >= 0 && len(o.queue[last])+len(frame) <= smallFrame:
-		o.queue[last] = append(o.queue[last], frame...)
-	case cap(o.queue) > last+1 && cap(o.queue[:last+2][last+1]) <= smallFrame:
+		o.queue = append(o.queue, piece{own: frame})
+	case last >= 0 && o.queue[last].loan == nil && len(o.queue[last].own)+len(frame) <= smallFrame:
+		o.queue[last].own = append(o.queue[last].own, frame...)
+	case cap(o.queue) > last+1 && !o.queue[:last+2][last+1].large():
 		o.queue = o.queue[:last+2] // take up the buffer that an earlier batch has left
-		o.queue[last+1] = append(o.queue[last+1][:0], frame...)
+		o.queue[last+1].own = append(o.queue[last+1].own[:0], frame...)
 	default:
-		o.queue = append(o.queue, append([]byte(nil), frame...))
+		o.queue = append(o.queue, piece{own: append([]byte(nil), frame...)})
 	}
 }
 
@@ -73,14 +116,13 @@ func (o *outbox) flush(crowd bool) {
 		runtime.Gosched()
 	}
 	batch := o.take()
-	for i, b := range batch {
-		n, err := o.to.TryWrite(b)
+	for i := range batch {
+		done, err := batch[i].try(o.to)
 		if err != nil {
 			o.fail(err)
 			return
 		}
-		if n < len(b) {
-			batch[i] = b[n:]
+		if !done {
 			go o.finish(batch, i)
 			return
 		}
@@ -102,10 +144,11 @@ func (o *outbox) begin() bool {
 }
 
 // finish writes on, waiting for the worker to read, until nothing is left.
-func (o *outbox) finish(batch [][]byte, from int) {
+func (o *outbox) finish(batch []piece, from int) {
+	room := make([]byte, smallFrame)
 	for {
-		for _, b := range batch[from:] {
-			if _, err := o.to.Write(b); err != nil {
+		for i := range batch[from:] {
+			if err := batch[from+i].finish(o.to, room); err != nil {
 				o.fail(err)
 				return
 			}
@@ -117,7 +160,7 @@ func (o *outbox) finish(batch [][]byte, from int) {
 	}
 }
 
-func (o *outbox) take() [][]byte {
+func (o *outbox) take() []piece {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	batch := o.queue
@@ -127,12 +170,12 @@ func (o *outbox) take() [][]byte {
 
 // done gives a batch's buffers back and reports whether nothing has come meanwhile;
 // then nobody is writing any more.
-func (o *outbox) done(batch [][]byte) bool {
+func (o *outbox) done(batch []piece) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range batch {
-		if cap(batch[i]) > smallFrame {
-			batch[i] = nil
+		if batch[i].large() {
+			batch[i] = piece{}
 		}
 	}
 	o.spare = batch[:0]

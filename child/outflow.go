@@ -72,8 +72,8 @@ func (o *outflow) credit(bytes int64) {
 
 // pour runs a stream to its end. One whose context has ended is not complete,
 // whatever its function says.
-func (o *outflow) pour(f *function, state any, input []byte) error {
-	err := f.stream(o.ctx, state, input, o)
+func (o *outflow) pour(f *function, state any, from input) error {
+	err := f.stream(o.ctx, state, from, o)
 	if err == nil && o.ctx.Err() != nil {
 		err = context.Cause(o.ctx)
 	}

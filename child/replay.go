@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,11 +212,11 @@ func prepareReplay(ctx context.Context, cfg Config, file string) (context.Contex
 	}
 	req := &Request{
 		fn:     f,
-		append: func(dst []byte) ([]byte, error) { return append(dst, c.Input...), nil },
-		decode: func([]byte) error { return nil },
+		append: func(dst []byte) (_, tail []byte, err error) { return append(dst, c.Input...), nil, nil },
+		decode: func([]byte, bool) error { return nil },
 	}
 	if f.stream != nil {
-		req.items = &consumer{take: func([]byte) (bool, error) { return true, nil }}
+		req.items = &consumer{take: func([]byte, bool) (bool, error) { return true, nil }}
 	}
 	return replayContext(ctx, c.Meta), cfg, req, nil
 }
@@ -281,11 +282,11 @@ func (r *run) write(crash *CrashError, text string, running []*call) []string {
 
 // copy is the frame of a call, to be kept until it is answered; nil if it would not
 // be written anyway.
-func (f ReplayFiles) copy(frame []byte) *[]byte {
-	if f.Dir == "" || int64(len(frame)) > f.MaxInput+maxCallHead {
+func (f ReplayFiles) copy(frame, tail []byte) *[]byte {
+	if f.Dir == "" || int64(len(frame)+len(tail)) > f.MaxInput+maxCallHead {
 		return nil
 	}
-	c := bytes.Clone(frame)
+	c := slices.Concat(frame, tail)
 	return &c
 }
 

@@ -48,8 +48,8 @@ func DefineStreamOn[C, S, In, Out any](s State[C, S], name string, fn func(*S, c
 func defineStream[In, Out any](name, state string, fn func(context.Context, any, In) iter.Seq2[Out, error]) Stream[In, Out] {
 	in, out := codecsOf[In, Out]("DefineStream", name)
 	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature()}
-	f.stream = func(ctx context.Context, state any, input []byte, to *outflow) error {
-		v, err := in.Decode(input)
+	f.stream = func(ctx context.Context, state any, from input, to *outflow) error {
+		v, err := decode(in, from.item, from.owned)
 		if err != nil {
 			return &codecError{f.name, "input", err}
 		}
@@ -102,9 +102,9 @@ func (s Stream[In, Out]) Call(ctx context.Context, c Caller, in In) iter.Seq2[Ou
 		err := c.Do(ctx, &Request{
 			fn:         s.function,
 			idempotent: s.idempotent,
-			append:     func(dst []byte) ([]byte, error) { return s.in.Append(dst, in) },
-			items: &consumer{take: func(body []byte) (more bool, err error) {
-				item, err := s.out.Decode(body)
+			append:     func(dst []byte) (_, tail []byte, err error) { return s.in.AppendSplit(dst, in) },
+			items: &consumer{take: func(body []byte, owned bool) (more bool, err error) {
+				item, err := decode(s.out, body, owned)
 				if err != nil {
 					return false, err
 				}
@@ -126,7 +126,7 @@ func (s Stream[In, Out]) InputOf(c CrashedCall) (In, error) {
 // consumer takes the items of one stream, on the caller's goroutine. Copies of
 // its request share it.
 type consumer struct {
-	take      func(body []byte) (more bool, err error)
+	take      func(body []byte, owned bool) (more bool, err error)
 	delivered bool // it has been given something
 }
 
@@ -137,12 +137,15 @@ func (r *Request) Stream() bool { return r.items != nil }
 // TakeItem gives one encoded result of a stream to its consumer, on the goroutine
 // that has called Do, and returns whether it wants more. What it needs of item it
 // copies. After an error the stream has to end.
-func (r *Request) TakeItem(item []byte) (more bool, err error) {
+func (r *Request) TakeItem(item []byte) (more bool, err error) { return r.takeItem(item, false) }
+
+// takeItem gives an item in memory that is the item's own, if it is owned.
+func (r *Request) takeItem(item []byte, owned bool) (more bool, err error) {
 	if r.items == nil {
 		return false, fmt.Errorf("child: %s is no stream", r.fn.name)
 	}
 	r.items.delivered = true
-	if more, err = r.items.take(item); err != nil {
+	if more, err = r.items.take(item, owned); err != nil {
 		return false, &codecError{r.fn.name, "item", err}
 	}
 	return more, nil

@@ -14,6 +14,7 @@ type task struct {
 	w    *worker
 	id   uint64
 	call wire.Call
+	own  bool // the input's memory is the call's alone
 	f    *function
 	no   error // why it is not run
 	ctx  handlerContext
@@ -22,9 +23,9 @@ type task struct {
 
 // accept marks a call as started, in the order in which the calls came, so
 // that the mark means all calls up to it, and a cancel finds its call.
-func (w *worker) accept(id uint64, body []byte) *task {
+func (w *worker) accept(id uint64, body []byte, own bool) *task {
 	early.Catch() // before anybody's code runs
-	t := &task{w: w, id: id}
+	t := &task{w: w, id: id, own: own}
 	if t.call, t.no = wire.ParseCall(body); t.no == nil {
 		if t.f, t.no = w.find(t.call.Func); t.no == nil {
 			t.prepare()
@@ -103,10 +104,11 @@ func (t *task) run() {
 	defer t.end()
 	returned := false
 	defer t.w.recovers(t.id, &returned)
+	from := input{t.call.Input, t.own}
 	if t.out != nil {
-		t.w.answers.stream(t.out, t.f, t.w.state, t.call.Input, t.ctx.reports)
+		t.w.answers.stream(t.out, t.f, t.w.state, from, t.ctx.reports)
 	} else {
-		t.w.answers.call(&t.ctx, t.id, t.f, t.w.state, t.call.Input, t.ctx.reports)
+		t.w.answers.call(&t.ctx, t.id, t.f, t.w.state, from, t.ctx.reports)
 	}
 	returned = true
 }

@@ -71,8 +71,8 @@ func newTransport(out sink, in source, limit int, patience time.Duration, to rec
 // Enqueue hands over one whole call frame without waiting; frames leave in the
 // order in which they were enqueued. reusable says that the frame's memory is
 // the caller's again. An error means that the worker cannot be reached any more.
-func (t *transport) Enqueue(frame []byte) (reusable bool, err error) {
-	return len(frame) <= smallFrame, t.out.enqueue(frame)
+func (t *transport) Enqueue(frame []byte, tail *loan) (reusable bool, err error) {
+	return len(frame) <= smallFrame, t.out.enqueue(frame, tail)
 }
 
 // Flush sees to it that what has been enqueued is written, and never waits for

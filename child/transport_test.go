@@ -3,6 +3,7 @@
 package child
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -143,6 +144,8 @@ func TestTransports(t *testing.T) {
 			}{
 				{"frames keep their order", framesKeepTheirOrder},
 				{"flush never waits", flushNeverWaits},
+				{"memory that is lent", lentMemory},
+				{"memory that is given back", memoryGivenBack},
 				{"drain delivers what is there", drainDelivers},
 				{"drain delivers what is there, also late", drainDeliversLate},
 				{"drain is bounded", drainIsBounded},
@@ -182,7 +185,7 @@ func framesKeepTheirOrder(t *testing.T, b *testbench) {
 				}
 				binary.BigEndian.PutUint64(body, next)
 				frame := wire.AppendFrame(nil, wire.KindCall, next, body)
-				reusable, err := b.transport.Enqueue(frame)
+				reusable, err := b.transport.Enqueue(frame, nil)
 				mu.Unlock()
 				if err != nil {
 					t.Error(err)
@@ -207,11 +210,94 @@ func framesKeepTheirOrder(t *testing.T, b *testbench) {
 	senders.Wait()
 }
 
+// lent enqueues a frame whose body is mostly in memory of the caller's.
+func (b *testbench) lent(id uint64, tail []byte) *loan {
+	b.t.Helper()
+	frame := wire.Begin(nil, wire.KindCall, id)
+	must(b.t, wire.EndSplit(frame, 0, len(tail), 64<<20))
+	l := lend(tail)
+	_, err := b.transport.Enqueue(frame, l)
+	must(b.t, err)
+	return l
+}
+
+// Frames whose tails are elsewhere arrive whole and in their order.
+func lentMemory(t *testing.T, b *testbench) {
+	sizes := []int{1, 100, smallFrame, 100_000, 3 << 20, 5, 1 << 20}
+	go func() {
+		for i, size := range sizes {
+			b.lent(uint64(2*i+1), bytes.Repeat([]byte{byte(i)}, size))
+			if _, err := b.transport.Enqueue(seven(uint64(2*i+2)), nil); err != nil {
+				t.Error(err)
+			}
+			b.transport.Flush(i%2 == 0)
+		}
+	}()
+	r := wire.NewReader(b.calls, 64<<20)
+	promptly(t, "all frames", func() {
+		for i, size := range sizes {
+			f, err := r.Next()
+			if err != nil || !bytes.Equal(f.Body, bytes.Repeat([]byte{byte(i)}, size)) {
+				t.Errorf("frame %d has %d bytes, want %d, %v", i, len(f.Body), size, err)
+				return
+			}
+			if f, err = r.Next(); err != nil || f.ID != uint64(2*i+2) {
+				t.Errorf("frame %d instead of %d, %v", f.ID, 2*i+2, err)
+				return
+			}
+		}
+	})
+}
+
+// A caller that leaves while its memory is being written, and writes to it: what
+// arrives is what it had sent. It does not wait for a worker that does not read.
+func memoryGivenBack(t *testing.T, b *testbench) {
+	const size = 8 << 20
+	var loans []*loan
+	var memory [][]byte
+	for id := range uint64(3) {
+		memory = append(memory, bytes.Repeat([]byte{byte(id + 1)}, size))
+		loans = append(loans, b.lent(id+1, memory[id]))
+		b.transport.Flush(false)
+	}
+	r := wire.NewReader(&slowReader{b.calls, loans, memory, 0}, 64<<20)
+	promptly(t, "all frames", func() {
+		for id := range uint64(3) {
+			f, err := r.Next()
+			if err != nil || !bytes.Equal(f.Body, bytes.Repeat([]byte{byte(id + 1)}, size)) {
+				t.Errorf("frame %d is not what was sent, %v", id, err)
+			}
+		}
+	})
+}
+
+// slowReader ends a loan at the beginning, in the middle and before the last of its
+// bytes, and scribbles over the memory.
+type slowReader struct {
+	from   io.Reader
+	loans  []*loan
+	memory [][]byte
+	n      int
+}
+
+func (s *slowReader) Read(p []byte) (int, error) {
+	for i := range s.loans {
+		if s.loans[i] != nil && s.n >= (12*i)<<20 { // 0, and some of the second and of the third
+			s.loans[i].end()
+			clear(s.memory[i])
+			s.loans[i] = nil
+		}
+	}
+	n, err := s.from.Read(p[:min(len(p), 64<<10)])
+	s.n += n
+	return n, err
+}
+
 // Nobody reads, and the one who sends does not notice.
 func flushNeverWaits(t *testing.T, b *testbench) {
 	promptly(t, "the end of Flush", func() {
 		for id := range uint64(64) {
-			if _, err := b.transport.Enqueue(wire.AppendFrame(nil, wire.KindCall, id+1, make([]byte, 256<<10))); err != nil {
+			if _, err := b.transport.Enqueue(wire.AppendFrame(nil, wire.KindCall, id+1, make([]byte, 256<<10)), nil); err != nil {
 				t.Error(err)
 			}
 			b.transport.Flush(id%2 == 0)
@@ -229,7 +315,7 @@ func drainDelivers(t *testing.T, b *testbench) {
 	if got := b.delivered(); len(got) != 100 || !slices.IsSorted(got) {
 		t.Errorf("delivered %v", got)
 	}
-	if _, err := b.transport.Enqueue(seven(1)); err == nil {
+	if _, err := b.transport.Enqueue(seven(1), nil); err == nil {
 		t.Error("it takes frames after Drain")
 	}
 }
@@ -283,7 +369,7 @@ func closeFromEverywhere(t *testing.T, b *testbench) {
 				case 0:
 					b.transport.Drain(time.Millisecond)
 				case 1:
-					_, _ = b.transport.Enqueue(seven(1))
+					_, _ = b.transport.Enqueue(seven(1), nil)
 					b.transport.Flush(false)
 				}
 				b.transport.Close()
@@ -291,7 +377,7 @@ func closeFromEverywhere(t *testing.T, b *testbench) {
 		}
 		all.Wait()
 	})
-	if _, err := b.transport.Enqueue(seven(1)); err == nil {
+	if _, err := b.transport.Enqueue(seven(1), nil); err == nil {
 		t.Error("it takes frames after Close")
 	}
 	b.transport.Flush(true)
@@ -351,13 +437,13 @@ func refusedFrame(t *testing.T, b *testbench) {
 // A worker that has closed its end is gone; it has done nothing wrong.
 func brokenPipe(t *testing.T, b *testbench) {
 	b.calls.Close()
-	_, _ = b.transport.Enqueue(seven(1))
+	_, _ = b.transport.Enqueue(seven(1), nil)
 	b.transport.Flush(false)
 	if err := b.firstEnd(); err != nil {
 		t.Error(err)
 	}
 	until(t, "no frames are taken", func() bool {
-		_, err := b.transport.Enqueue(seven(1))
+		_, err := b.transport.Enqueue(seven(1), nil)
 		return err != nil
 	})
 }

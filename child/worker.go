@@ -364,16 +364,20 @@ func (w *worker) closeState() error {
 // goroutine has to be woken, and C libraries with thread affinity feel at home.
 func (w *worker) serve(calls io.Reader) error {
 	if w.setup.Concurrency == 1 {
-		return w.take(answersFirst{w.answers, calls}, func(id uint64, body []byte) {
-			t := w.accept(id, body)
+		return w.take(answersFirst{w.answers, calls}, func(f wire.Frame) {
+			own := len(f.Body) > smallFrame
+			if own {
+				f.Body = f.Take() // rather than copy out of it
+			}
+			t := w.accept(f.ID, f.Body, own)
 			w.answers.expedite()
 			t.run()
 		})
 	}
 	slots := make(chan struct{}, w.setup.Concurrency)
-	return w.take(calls, func(id uint64, body []byte) {
+	return w.take(calls, func(f wire.Frame) {
 		slots <- struct{}{}
-		t := w.accept(id, append([]byte(nil), body...))
+		t := w.accept(f.ID, f.Take(), true)
 		go func() {
 			defer func() { <-slots }()
 			t.run()
@@ -382,7 +386,7 @@ func (w *worker) serve(calls io.Reader) error {
 }
 
 // take reads calls, until there is an error.
-func (w *worker) take(calls io.Reader, handle func(id uint64, body []byte)) error {
+func (w *worker) take(calls io.Reader, handle func(wire.Frame)) error {
 	r := wire.NewReader(calls, w.setup.Limit)
 	last := uint64(0)
 	for {
@@ -400,6 +404,6 @@ func (w *worker) take(calls io.Reader, handle func(id uint64, body []byte)) erro
 			return fmt.Errorf("the parent broke the protocol: %w", err)
 		}
 		last = f.ID
-		handle(f.ID, f.Body)
+		handle(f)
 	}
 }
