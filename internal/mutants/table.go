@@ -233,7 +233,7 @@ var table = []mutant{
 	},
 	{
 		name: "items are copied", fault: "F38", file: "child/feed.go", test: "TestLongStream",
-		old: "f.items = append(f.items, bytes.Clone(item))", new: "_ = bytes.Clone; f.items = append(f.items, item)",
+		old: "f.items = append(f.items, item.Take())", new: "f.items = append(f.items, item.Body)",
 	},
 	{
 		name: "items for calls of streams only", fault: "F38 F39", file: "child/do.go", test: "TestProtocolViolations",
