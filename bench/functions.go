@@ -39,13 +39,19 @@ const (
 )
 
 func (d death) happen() {
-	time.Sleep(d.At - measure.Monotonic() - 2*time.Millisecond) // the rest awake, or it would be late
-	for measure.Monotonic() < d.At {
-	}
+	sleepUntil(d.At, 2*time.Millisecond)
 	if d.How == byFault {
 		ccrash.Segfault()
 	}
 	panic("as appointed")
+}
+
+// sleepUntil returns at a time of that clock. It is awake a while before, or it would
+// be late.
+func sleepUntil(at, before time.Duration) {
+	time.Sleep(at - measure.Monotonic() - before)
+	for measure.Monotonic() < at {
+	}
 }
 
 // recordTo begins a processor profile of the worker, or ends it when file is "".

@@ -104,8 +104,8 @@ func (p pair) sides(e effort, size int) []side {
 func (p pair) close() error { return errors.Join(p.pool.close(), p.proc.close()) }
 
 // sparePool is a pool of one worker that has a spare.
-func sparePool() (*lane, *pool.Pool, error) {
-	l, p, err := poolLane(pool.Config{Size: 1, Spares: 1, Worker: quiet()})
+func sparePool(cfg child.Config) (*lane, *pool.Pool, error) {
+	l, p, err := poolLane(pool.Config{Size: 1, Spares: 1, Worker: cfg})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -92,7 +92,7 @@ func warmStarts(e effort) ([]line, error) {
 
 // warmStart is the time of the first call of a pool that has all its workers.
 func warmStart() (took time.Duration, err error) {
-	l, _, err := sparePool()
+	l, _, err := sparePool(quiet())
 	if err != nil {
 		return 0, err
 	}

@@ -87,6 +87,9 @@ func (a *answers) fail(id uint64, err error) {
 	a.put(wire.AppendFrame(nil, wire.KindError, id, body.Append(nil)), nil)
 }
 
+// dying writes that the handler panicked, and that more about it follows.
+func (a *answers) dying(id uint64) { a.write(wire.AppendFrame(nil, wire.KindDying, id, nil)) }
+
 // panics writes that the handler panicked.
 func (a *answers) panics(id uint64, body wire.PanicBody) {
 	a.write(wire.AppendFrame(nil, wire.KindPanic, id, body.Append(nil)))

@@ -96,15 +96,16 @@ func (c *calls) send(k *call, frame []byte, t *transport) (crowd, reusable bool,
 	return len(c.open) > 1, reusable, nil
 }
 
-// take removes a call from the table: whoever gets it settles it.
-func (c *calls) take(id uint64) *call {
+// take removes a call from the table: whoever gets it settles it. False: somebody
+// else has got it.
+func (c *calls) take(k *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := c.open[id]
-	if k != nil {
-		c.remove(k)
+	if c.open[k.id] != k {
+		return false
 	}
-	return k
+	c.remove(k)
+	return true
 }
 
 func (c *calls) remove(k *call) {
@@ -192,14 +193,16 @@ func (c *calls) close() {
 	}
 }
 
-// takeAll removes all calls, in the order in which they were sent.
-func (c *calls) takeAll() []*call {
+// takeAll removes all calls that are wanted, in the order in which they were sent.
+func (c *calls) takeAll(wanted func(*call) bool) []*call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([]*call, 0, len(c.open))
 	for _, k := range c.open {
-		all = append(all, k)
-		c.remove(k)
+		if wanted(k) {
+			all = append(all, k)
+			c.remove(k)
+		}
 	}
 	slices.SortFunc(all, func(a, b *call) int { return int(a.id) - int(b.id) })
 	return all

@@ -215,12 +215,17 @@ func (r *run) progress() [2]uint64 { return [2]uint64{r.started(), r.calls.serve
 func (r *run) deliver(f wire.Frame) error {
 	k := r.calls.find(f.ID)
 	switch {
+	case k == nil && r.fall.recalled.Load(): // it may have refused a call that has gone elsewhere
+		return nil
 	case k == nil:
 		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is not on its way", f.Kind, f.ID)}
 	case f.Kind == wire.KindError:
 		return r.refused(k, f.Body)
 	case f.Kind == wire.KindPanic:
 		return r.panics(k, f.Body)
+	case f.Kind == wire.KindDying:
+		r.dies()
+		return nil
 	case r.started() < k.id: // all else comes of a function that runs
 		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which it has not begun", f.Kind, f.ID)}
 	case f.Kind == wire.KindProgress:
@@ -231,8 +236,7 @@ func (r *run) deliver(f wire.Frame) error {
 		k.loan.end() // likewise
 		return k.feed.put(f)
 	case f.Kind == wire.KindDone:
-		r.calls.take(k.id)
-		r.settle(k, nil)
+		r.settle(k, nil, nil)
 		return nil
 	}
 	return r.answered(k, f)
@@ -263,17 +267,7 @@ func (r *run) progressed(k *call, body []byte) error {
 
 // answered settles a call whose function has returned.
 func (r *run) answered(k *call, f wire.Frame) error {
-	r.calls.take(k.id)
-	switch {
-	case k.left:
-	case len(f.Body) > smallFrame:
-		body := f.Take()
-		k.body = &body
-	default:
-		k.body = buffers.Get().(*[]byte)
-		*k.body = append((*k.body)[:0], f.Body...)
-	}
-	r.settle(k, nil)
+	r.settle(k, &f, nil)
 	return nil
 }
 
@@ -281,27 +275,50 @@ func (r *run) answered(k *call, f wire.Frame) error {
 func (r *run) refused(k *call, body []byte) error {
 	no, err := wire.ParseError(body)
 	if err == nil {
-		r.calls.take(k.id)
-		r.settle(k, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: no.Message, wrapped: errorsOf(no.Codes)})
+		r.settle(k, nil, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: no.Message, wrapped: errorsOf(no.Codes)})
 	}
 	return err
 }
 
-// settle ends a call that was taken and has its answer.
-func (r *run) settle(k *call, err error) {
+// settle ends a call that the worker has answered, with a frame or an error, unless
+// somebody else has ended it meanwhile.
+func (r *run) settle(k *call, answer *wire.Frame, err error) {
+	if !r.calls.take(k) {
+		return
+	}
 	r.calls.served.Add(1)
-	if k.left {
+	switch {
+	case k.left:
 		r.calls.stale.Add(1)
+	case answer == nil:
+	case len(answer.Body) > smallFrame:
+		body := answer.Take()
+		k.body = &body
+	default:
+		k.body = buffers.Get().(*[]byte)
+		*k.body = append((*k.body)[:0], answer.Body...)
 	}
 	r.calls.settle(k, err)
 }
 
-// panics notes that a handler panicked. The worker ends now; its calls are
-// settled when it has, with everything that is known by then.
+// dies notes that a handler has panicked, and that the worker is about to say how.
+func (r *run) dies() {
+	r.goDown()
+	time.AfterFunc(dyingGrace, func() {
+		r.kill(order{cause: Protocol, detail: "it said that a function had panicked, and then not how"})
+	})
+}
+
+// panics notes how a handler has panicked. That is the end of the worker, for which
+// nobody waits, see foretell. During a stop nobody is there to do that.
 func (r *run) panics(k *call, body []byte) error {
 	p, err := wire.ParsePanic(body)
-	if err == nil && r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, k.info, k.id}) {
-		time.AfterFunc(dyingGrace, func() { r.kill(order{cause: Panicked, detail: "it lived on after a panic"}) })
+	if err != nil || !r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, k.info, k.id}) {
+		return err
 	}
-	return err
+	r.ended(nil)
+	if r.asked.Load() {
+		r.kill(order{cause: Panicked})
+	}
+	return nil
 }

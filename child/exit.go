@@ -94,7 +94,15 @@ type Observed struct {
 	// known: Linux begins to count with the parent's size, so what is not clearly
 	// above that says nothing.
 	PeakMemory int64
+	// Unseen says that the process had not been seen dead when this was written: Code is
+	// -1, and all else is not known. That is so of an Abandoned worker, and in the error
+	// of a call whose worker has panicked: the call does not wait for the end. The error
+	// of that run, which Serve returns, has seen it.
+	Unseen bool
 }
+
+// unseen is what is observed of an end that has not come yet.
+var unseen = Observed{Code: -1, Unseen: true}
 
 // CPU is the processor time of the run in total.
 func (o Observed) CPU() time.Duration { return o.User + o.System }

@@ -97,3 +97,10 @@ func PatientStarts() (back func()) {
 
 // AnswerRaw writes to where the answers of this worker go.
 func AnswerRaw(b []byte) (int, error) { return ourselves.Load().answers.file.Write(b) }
+
+// WithFaultGrace sets how long a worker may live that has said that it is dying of a
+// signal.
+func (c Config) WithFaultGrace(d time.Duration) Config {
+	c.tune.faultGrace = d
+	return c
+}

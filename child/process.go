@@ -75,6 +75,14 @@ func (p *Process) ServeReady(ctx context.Context, ready func()) error {
 	return p.serve(ctx, ready, func() {})
 }
 
+// ServeUpDown is ServeReady for one who stands in front of several workers. down is
+// called once, on any goroutine, as soon as the worker takes no more calls; a worker
+// that dies may need some time after that until it is dead and ServeUpDown returns. down
+// has returned by then. It must not block.
+func (p *Process) ServeUpDown(ctx context.Context, up, down func()) error {
+	return p.serve(ctx, up, down)
+}
+
 // serve is one run; down is told as soon as the worker takes no more calls.
 func (p *Process) serve(ctx context.Context, ready, down func()) error {
 	ctx, halt := context.WithCancelCause(ctx)
@@ -90,7 +98,7 @@ func (p *Process) serve(ctx context.Context, ready, down func()) error {
 	}
 	p.set(up, r)
 	ready()
-	err = r.supervise(ctx, func() { down(); p.set(restarting, r) })
+	err = r.supervise(ctx, func() { p.set(restarting, r); down() })
 	return p.leave(s, err)
 }
 

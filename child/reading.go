@@ -91,6 +91,10 @@ func (t *transport) Look() {
 	}
 }
 
+// Nudge lets whoever reads see that its call has been settled in another way than by
+// what it reads.
+func (t *transport) Nudge() { t.in.interrupt() }
+
 // attend reads as long as somebody has to whom nothing else would come of it.
 func (t *transport) attend() {
 	for t.lead.pass(t.unattended(), true) {

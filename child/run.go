@@ -23,7 +23,8 @@ import (
 // How long things may take that should take no time.
 const (
 	drainGrace = 200 * time.Millisecond // after death: for what is still in the pipes, when a descendant holds them open
-	dyingGrace = time.Second            // from a closed channel, or a reported panic, to the death
+	dyingGrace = time.Second            // from a closed channel to the death
+	coreGrace  = 30 * time.Second       // from the notice of a fault in C to the death, when the kernel writes a core file
 
 	unaskedPeriod = 100 * time.Millisecond // at which a worker that starts is caught at answering already
 )
@@ -51,9 +52,12 @@ type run struct {
 	panicked      atomic.Pointer[Panic] // what the worker reported before it went
 	marks         bool                  // it keeps the status page
 	by            atomic.Uint32         // the Transport that was agreed on
+	recalls       atomic.Bool           // it starts no call that has been recalled there
 	begun         atomic.Uint64         // the highest mark that was seen there
-	asked         bool                  // it has been asked to stop
+	asked         atomic.Bool           // it has been asked to stop
 	broken        chan error            // a channel has ended (nil), or the protocol was broken
+	fall          fall
+	told          told
 }
 
 func newRun(cfg *Config, n uint64) *run {
@@ -212,6 +216,7 @@ func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (
 	setup := wire.Setup{
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
 		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window,
+		Capabilities: []string{wire.CapRecall},
 	}
 	setup.Capabilities = []string{wire.CapPongs}
 	if r.cfg.Exe == "" {
@@ -275,6 +280,7 @@ func (r *run) meet(h wire.Hello) error {
 		return err
 	}
 	r.marks = slices.Contains(h.Capabilities, wire.CapStatusPage)
+	r.recalls.Store(r.marks && slices.Contains(h.Capabilities, wire.CapRecall))
 	build, err := spawn.BuildID()
 	if r.cfg.Exe == "" && err == nil { // a program linked without a build id compares functions
 		if h.Build != build {
@@ -317,14 +323,16 @@ func differs(f *function, theirs map[string]wire.Function, streams bool) string 
 	return ""
 }
 
-// supervise watches over the worker until it is gone. down is called as soon
-// as the worker takes no more calls.
+// supervise watches over the worker until it is gone. down is called once, as soon
+// as the worker takes no more calls, by whoever sees that first.
 func (r *run) supervise(ctx context.Context, down func()) error {
+	r.fall.tell(down)
 	lost, why := r.attend(ctx)
-	r.calls.close()
-	down()
+	r.goDown()
 	switch {
-	case r.asked:
+	case r.panicked.Load() != nil:
+		r.foretell()
+	case r.asked.Load():
 		r.stop()
 	case lost:
 		r.lost(why)
@@ -350,7 +358,7 @@ func (r *run) attend(ctx context.Context) (lost bool, why error) {
 		case why = <-r.broken:
 			return true, why
 		case <-ctx.Done():
-			r.asked = true
+			r.asked.Store(true)
 			return false, nil
 		case <-pulse.C:
 			lookForOOM()
@@ -367,14 +375,18 @@ func (r *run) attend(ctx context.Context) (lost bool, why error) {
 
 // orderly reports whether the worker has ended as it was asked to.
 func (r *run) orderly(crash *CrashError) bool {
-	return r.asked && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0
+	return r.asked.Load() && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0
 }
 
 // lost deals with a worker that has closed a channel, or sent what it must not.
 func (r *run) lost(err error) {
-	if err != nil {
+	signal := r.page.Signal()
+	switch {
+	case err != nil:
 		r.kill(order{cause: Protocol, detail: err.Error()})
-	} else if !r.deadWithin(dyingGrace) {
+	case signal != 0:
+		r.awaitReport(signal)
+	case !r.deadWithin(dyingGrace):
 		r.kill(order{cause: Protocol, detail: "it closed a channel to its parent and lived on"})
 	}
 }
@@ -428,6 +440,9 @@ func (r *run) slay() {
 
 // ended is told by the channels, never waits.
 func (r *run) ended(err error) {
+	if r.fall.watched() {
+		r.goDown()
+	}
 	select {
 	case r.broken <- err:
 	default:
@@ -463,7 +478,7 @@ func (r *run) bury() *CrashError {
 	if dead {
 		r.hold.end() // beside what follows: descendants may hold the pipes open
 	}
-	r.calls.close()
+	r.goDown()
 	r.transport.Drain(grace) // answers that were written count
 	if dead {
 		r.unsent()
@@ -472,9 +487,10 @@ func (r *run) bury() *CrashError {
 	r.control.drain(grace)
 	r.stdout.Close(grace)
 	r.stderr.Close(grace)
-	r.logs.close(r.stdout, r.stderr)
-	crash := r.crash(dead, lack)
+	crash := r.crash(r.exit(dead, lack))
 	r.fail(crash)
+	r.failWaiting(crash)
+	r.logs.close(r.stdout, r.stderr) // after the callers have been told: a logger may be slow
 	r.page.Close()
 	if dead {
 		r.tellLeft(r.hold.end()()) // after the callers have been told
@@ -508,17 +524,20 @@ func (r *run) tellLeft(err error) {
 }
 
 // crash puts together what is known about the end.
-func (r *run) crash(dead bool, lack shortage) *CrashError {
-	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n, Served: r.calls.served.Load()}
+func (r *run) crash(end Exit) *CrashError {
+	c := &CrashError{Worker: r.cfg.Name, PID: r.proc.PID(), Run: r.n, Served: r.calls.served.Load(), Exit: end}
 	if !r.readyAt.IsZero() {
 		c.Uptime = time.Since(r.readyAt)
 	}
-	if dead {
-		c.Exit = evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported(), shortage: lack}.exit()
-	} else {
-		c.Exit = Exit{Cause: Abandoned, Detail: "it " + r.ordered.Load().String(), Observed: Observed{Code: -1}, Reported: r.reported()}
-	}
 	return c
+}
+
+// exit is how it ended, if it did.
+func (r *run) exit(dead bool, lack shortage) Exit {
+	if dead {
+		return evidence{state: r.proc.State(), ordered: r.ordered.Load(), reported: r.reported(), shortage: lack}.exit()
+	}
+	return Exit{Cause: Abandoned, Detail: "it " + r.ordered.Load().String(), Observed: unseen, Reported: r.reported()}
 }
 
 // reported is what the worker has left behind.
@@ -528,37 +547,43 @@ func (r *run) reported() Reported {
 	}
 }
 
-// fail settles the calls that have no answer: those that the worker has
-// started with the crash, the others as not started.
+// fail settles the calls that the worker has started and not answered with the
+// crash. Those that have been told before stand in it too.
 func (r *run) fail(crash *CrashError) {
 	started := r.started()
-	var running, waiting []*call
-	for _, k := range r.calls.takeAll() {
-		if k.id > started {
-			waiting = append(waiting, k)
-			continue
-		}
-		running = append(running, k)
+	running := r.calls.takeAll(func(k *call) bool { return k.id <= started })
+	crash.Calls = slices.Clip(r.told.calls)
+	for _, k := range running {
 		crash.Calls = append(crash.Calls, k.info)
 	}
 	kept, guilty := r.keep(crash, running), r.guilty(crash.Exit)
-	if len(kept) > 0 {
+	crash.Replay = r.told.replay
+	if len(kept) > 0 && crash.Replay == "" {
 		crash.Replay = kept[0]
 	}
+	for i, k := range running {
+		own, at := *crash, len(r.told.calls)+i
+		own.Replay = kept[i]
+		own.Calls = append([]CallInfo{k.info}, append(crash.Calls[:at:at], crash.Calls[at+1:]...)...)
+		own.Innocent = guilty != 0 && guilty != k.id
+		r.calls.settle(k, &own)
+	}
+	r.told = told{crash.Calls, crash.Replay}
+}
+
+// failWaiting settles what is left: calls that the worker has not started.
+func (r *run) failWaiting(crash *CrashError) {
 	reason := error(crash)
 	if r.orderly(crash) {
 		reason = errStopped
 	}
-	for _, k := range waiting {
-		r.calls.settle(k, &NotStartedError{Worker: r.cfg.Name, Func: k.info.Func, Reason: reason})
+	for _, k := range r.calls.takeAll(func(*call) bool { return true }) {
+		r.notStarted(k, reason)
 	}
-	for i, k := range running {
-		own := *crash
-		own.Replay = kept[i]
-		own.Calls = append([]CallInfo{k.info}, append(crash.Calls[:i:i], crash.Calls[i+1:]...)...)
-		own.Innocent = guilty != 0 && guilty != k.id
-		r.calls.settle(k, &own)
-	}
+}
+
+func (r *run) notStarted(k *call, reason error) {
+	r.calls.settle(k, &NotStartedError{Worker: r.cfg.Name, Func: k.info.Func, Reason: reason})
 }
 
 // guilty is the id of the call that is known to have brought the worker down: its

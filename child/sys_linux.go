@@ -326,6 +326,13 @@ func killOwnGroup() {
 // ownerOf is the user that a file belongs to.
 func ownerOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
+// dumpsCore reports whether the kernel is writing a core file of a process (since Linux
+// 4.15, proc_pid_status(5)).
+func dumpsCore(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && bytes.Contains(status, []byte("\nCoreDumping:\t1\n"))
+}
+
 // traced reports whether a debugger is attached to this process.
 func traced() bool {
 	status, err := os.ReadFile("/proc/self/status")

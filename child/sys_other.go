@@ -60,4 +60,7 @@ func ownerOf(fs.FileInfo) int { return os.Geteuid() }
 // traced is not known on this system.
 func traced() bool { return false }
 
+// dumpsCore is not known on this system.
+func dumpsCore(int) bool { return false }
+
 func endByFaults(*os.File) {}

@@ -3,6 +3,7 @@ package child
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/verdigris-go/verdigris/internal/early"
@@ -78,7 +79,10 @@ func (w *worker) start(t *task) {
 	}
 	if t.no == nil {
 		w.running[t.id] = t
-		w.marker.Start(t.id)
+		for !w.marker.Start(t.id) {
+			w.answers.flush()
+			w.idle.Wait() // for ever: somebody else has the call now, and this process is ended
+		}
 	}
 }
 
@@ -127,8 +131,20 @@ func (w *worker) recovers(id uint64, returned *bool) {
 	if v == nil {
 		v = goexited
 	}
+	if slices.Contains(w.setup.Capabilities, wire.CapRecall) {
+		w.answers.dying(id) // at once: a first look at a stack takes 0.1 ms
+	}
 	body := wire.PanicBody{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
+	w.control.flush(100 * time.Millisecond) // before the last word: the parent kills whoever has said it
 	w.answers.panics(id, body)
-	w.control.flush(100 * time.Millisecond)
+	w.awaitEnd()
 	w.exit(exitPanic)
+}
+
+// awaitEnd waits for the parent to kill this process, so that it always ends in the
+// same way; not for ever, since the parent may be stopped itself.
+func (w *worker) awaitEnd() {
+	if ourselves.Load() != nil {
+		time.Sleep(5 * dyingGrace)
+	}
 }

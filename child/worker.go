@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/verdigris-go/verdigris/internal/dying"
 	"github.com/verdigris-go/verdigris/internal/early"
 	"github.com/verdigris-go/verdigris/internal/spawn"
 	"github.com/verdigris-go/verdigris/internal/statuspage"
@@ -70,6 +71,11 @@ func serveParent() error {
 	ourselves.Store(w)
 	if err := w.keepLastWords(); err != nil {
 		return err
+	}
+	if dying.Arm != nil {
+		if err := dying.Arm(fdControl, w.marker.SignalWord()); err != nil {
+			return err
+		}
 	}
 	return w.live(files)
 }
@@ -136,6 +142,9 @@ var ourselves atomic.Pointer[worker]
 // it has started: its process group goes with it. A parent that has asked for
 // the end is still there, and looks.
 func (w *worker) orphaned() {
+	if w.marker.Dying() {
+		select {} // the channel is shut, see package dying; what comes next ends the process
+	}
 	w.mu.Lock()
 	asked := w.stopping
 	w.mu.Unlock()

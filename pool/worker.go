@@ -33,7 +33,7 @@ func (w *worker) ServeReady(ctx context.Context, ready func()) error {
 	if !ok {
 		return nil
 	}
-	err := w.proc.ServeReady(run, w.cameUp)
+	err := w.proc.ServeUpDown(run, w.cameUp, func() { w.goesDown(run) })
 	if dismissed := w.end(err, ctx.Err() != nil); dismissed {
 		return nil
 	}
@@ -64,6 +64,14 @@ func (w *worker) cameUp() {
 		w.pool.events.tell(EventUp{w.pool.events.head(now), w.id(), now.Sub(w.began)})
 		r.cameUp(w.slot, now)
 	})
+}
+
+// goesDown lets a spare take over from a worker that takes no more calls, without
+// waiting for its death. One that is stopped has been taken out of service before.
+func (w *worker) goesDown(run context.Context) {
+	if run.Err() == nil {
+		w.pool.change(func(r *roster, now time.Time) { r.wentDown(w.slot, now) })
+	}
 }
 
 // end tells the pool how a run has ended. asked says that the whole pool ends.

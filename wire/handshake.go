@@ -28,6 +28,10 @@ const CapStreams = "streams"
 // docs/wire.md: calls and answers pass through it and not through the pipes.
 const CapRings = "rings"
 
+// CapRecall is the capability of a worker that keeps the status page, starts no call when it finds the recall there,
+// and sends [KindDying] before a panic when it finds this in setup too.
+const CapRecall = "recall"
+
 // Hello is a worker's first frame: what it is and what it can do. Version and MinVersion are filled in by Append when
 // they are zero.
 type Hello struct {

@@ -28,6 +28,8 @@ const (
 	KindDone   Kind = 21 // worker: the stream has ended well
 
 	KindProgress Kind = 22 // worker: how far a call has come that has asked for it
+
+	KindDying Kind = 23 // worker: it panicked, and how follows in a moment
 )
 
 // Channel is one of the two byte streams between a parent and its worker.
@@ -107,6 +109,8 @@ var kinds = [...]traits{
 	KindDone:   {"done", Calls, ToParent, idCall, true},
 
 	KindProgress: {"progress", Calls, ToParent, idCall, false},
+
+	KindDying: {"dying", Calls, ToParent, idCall, true},
 }
 
 // traits returns what is fixed about k, and whether k is a kind of this protocol version.

@@ -176,7 +176,7 @@ var table = []mutant{
 	},
 	{
 		name: "drain bound", fault: "F9", file: "internal/output/drain.go", test: "TestCloseWithOpenPipe",
-		old: "err := d.file.SetReadDeadline(time.Now().Add(grace))", new: "err := d.file.SetReadDeadline(time.Time{})",
+		old: "err := d.deadline(time.Now().Add(grace))", new: "err := d.deadline(time.Time{})",
 	},
 	{
 		name: "bound of records, in bytes", fault: "F31", file: "child/logs.go", test: "TestLargeRecordsForASlowLogger",
@@ -212,8 +212,8 @@ var table = []mutant{
 	// Calls.
 	{
 		name: "id check", fault: "F38 F39", file: "child/calls.go", test: "TestHostileWorkers",
-		old: "	k := c.open[id]\n	if k != nil {\n",
-		new: "	var k *call\n	for _, k = range c.open {\n		break\n	}\n	if k != nil {\n",
+		old: "	return c.open[id]\n",
+		new: "	for _, k := range c.open {\n		return k\n	}\n	return nil\n",
 	},
 	{
 		name: "answers of the dead", fault: "F5", file: "child/run.go", test: "TestAnswerOfTheDead",
@@ -289,7 +289,7 @@ var table = []mutant{
 	},
 	{
 		name: "the mark of a started call", fault: "F6", file: "child/task.go", test: "TestHostileParents",
-		old: "	w.marker.Start(t.id)\n", new: "	w.marker.Start(t.id + 1)\n",
+		old: "for !w.marker.Start(t.id) {", new: "for !w.marker.Start(t.id + 1) {",
 	},
 	{
 		name: "answers that wait are written in time", fault: "F5", file: "child/worker.go", test: "TestAnswersDoNotWaitForAFunction",
@@ -298,6 +298,22 @@ var table = []mutant{
 	{
 		name: "answers that wait outlive the worker", fault: "F5", file: "child/run.go", test: "TestAnswersOutliveTheirWorker",
 		old: "		r.unsent()\n", new: "",
+	},
+	{
+		name: "recalled calls", fault: "F82", file: "child/task.go", test: "TestRecalledCallIsNotBegun",
+		old: "for !w.marker.Start(t.id) {", new: "for !w.marker.Start(t.id) && t.id == 0 {",
+	},
+	{
+		name: "calls are taken back", fault: "F82", file: "child/fall.go", test: "TestRecalledCallIsNotBegun",
+		old: "r.page.Recall()\n", new: "",
+	},
+	{
+		name: "the word of a fault", fault: "F82", file: "child/run.go", test: "TestPretendedDeath",
+		old: "r.awaitReport(signal)", new: "_ = r.deadWithin(dyingGrace)",
+	},
+	{
+		name: "a panic is settled by its frame", fault: "F82", file: "child/run.go", test: "TestEveryDeathIsTold",
+		old: "		r.foretell()\n", new: "		r.slay()\n",
 	},
 	{
 		name: "a deadline kills", fault: "F11", file: "child/do.go", test: "TestDeadline",
@@ -317,7 +333,7 @@ var table = []mutant{
 	},
 	{
 		name: "any exit during a call is a crash", fault: "F3", file: "child/run.go", test: "TestEveryDeathIsTold",
-		old: "return r.asked && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0", new: "return crash.Cause == Exited && crash.Observed.Code == 0",
+		old: "return r.asked.Load() && crash.Cause == Exited && crash.Observed.Code == 0 && len(crash.Calls) == 0", new: "return crash.Cause == Exited && crash.Observed.Code == 0",
 	},
 	{
 		name: "a second hello", fault: "F36", file: "child/control.go", test: "TestProtocolViolations",
@@ -431,7 +447,7 @@ var table = []mutant{
 	},
 	{
 		name: "what was not started", fault: "F6", file: "child/run.go", test: "TestACrashFailsItsOwnCalls",
-		old: "		if k.id > started {", new: "		if k.id > started && k.id > 1<<62 {",
+		old: "return k.id <= started }", new: "return k.id <= started || k.id < 1<<62 }",
 	},
 	{
 		name: "marks are only believed of who makes them", fault: "F6", file: "child/run.go", test: "TestNotStartedNeedsTheStatusPage",

@@ -3,6 +3,7 @@ package output
 import (
 	"errors"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -76,6 +77,10 @@ type Drain struct {
 	lines *splitter // nil without Options.Line; used by the reading goroutine only
 	ended chan struct{}
 	idle  chan struct{} // closed when the last line has been given to Line
+
+	mu    sync.Mutex
+	until time.Time     // the deadline that Close has set; zero before
+	sync  chan struct{} // closed by the reading goroutine when it has caught up; nil if nobody waits for that
 }
 
 // New starts to drain the reading end of a pipe. The file belongs to the Drain
@@ -110,8 +115,13 @@ func (d *Drain) run(finish func()) {
 	defer close(d.ended)
 	defer d.file.Close()
 	defer finish()
-	if err := d.read(); errors.Is(err, os.ErrDeadlineExceeded) {
+	err := d.read()
+	for errors.Is(err, os.ErrDeadlineExceeded) {
 		sweep(d.file, d.accept)
+		if !d.caughtUp() {
+			break
+		}
+		err = d.read()
 	}
 	if d.lines != nil {
 		d.lines.flush()
@@ -156,16 +166,61 @@ func (d *Drain) wanted(p []byte) []byte {
 // single line is longer than what is kept, and the bytes exactly as they came.
 func (d *Drain) Tail() string { return d.tail.String() }
 
+// CatchUp returns when all that was in the pipe has been read and Tail has it, or
+// after the limit. It does nothing on a file without deadlines.
+func (d *Drain) CatchUp(limit time.Duration) {
+	d.mu.Lock()
+	if d.sync == nil {
+		d.sync = make(chan struct{})
+	}
+	reached := d.sync
+	err := d.file.SetReadDeadline(time.Unix(1, 0))
+	d.mu.Unlock()
+	if err != nil {
+		return // it has ended, or has no deadlines
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-reached:
+	case <-d.ended:
+	case <-timer.C:
+	}
+}
+
+// caughtUp reports whether the reading goes on: it was interrupted for CatchUp only.
+func (d *Drain) caughtUp() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sync == nil {
+		return false
+	}
+	close(d.sync)
+	d.sync = nil
+	_ = d.file.SetReadDeadline(d.until)
+	return true
+}
+
 // Close ends the reading: at the end of the pipe if that comes within grace,
 // else then. It returns when Tail is final, and does not wait for Line. It may
 // be called more than once; the last call says how long.
 func (d *Drain) Close(grace time.Duration) {
-	err := d.file.SetReadDeadline(time.Now().Add(grace))
+	err := d.deadline(time.Now().Add(grace))
 	if errors.Is(err, os.ErrNoDeadline) {
 		d.await(grace)
 		return
 	}
 	<-d.ended
+}
+
+func (d *Drain) deadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.until = t
+	if d.sync != nil {
+		return nil // it is set when that is over
+	}
+	return d.file.SetReadDeadline(t)
 }
 
 // await waits for the end of a file that cannot be interrupted.

@@ -410,3 +410,48 @@ func TestCloseWithoutDeadline(t *testing.T) {
 	w.Close()
 	within(t, d.Wait)
 }
+
+// CatchUp returns when what was in the pipe is in the tail, and the reading goes on.
+func TestCatchUp(t *testing.T) {
+	checkLeaks(t)
+	r, w := pipe(t)
+	d := New(r, Options{})
+	for n := range 200 {
+		fmt.Fprintf(w, "line %d\n", n)
+		within(t, func() { d.CatchUp(limit) })
+		if want := fmt.Sprintf("line %d\n", n); !strings.HasSuffix(d.Tail(), want) {
+			t.Fatalf("the tail ends in %q, not in %q", d.Tail()[max(0, len(d.Tail())-20):], want)
+		}
+	}
+	io.WriteString(w, "and the end\n")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { d.CatchUp(limit) })
+	}
+	all.Go(func() { d.Close(limit) })
+	w.Close()
+	within(t, all.Wait)
+	within(t, d.Wait)
+	d.CatchUp(limit)
+	if !strings.HasSuffix(d.Tail(), "line 199\nand the end\n") {
+		t.Errorf("%q", d.Tail())
+	}
+}
+
+// A pipe that somebody else holds open does not hold up Close after CatchUp.
+func TestCloseWhileCatchingUp(t *testing.T) {
+	checkLeaks(t)
+	for range 100 {
+		r, w := pipe(t)
+		d := New(r, Options{})
+		io.WriteString(w, "last words\n")
+		var all sync.WaitGroup
+		all.Go(func() { d.CatchUp(limit) })
+		all.Go(func() { d.Close(0) })
+		within(t, all.Wait)
+		if d.Tail() != "last words\n" {
+			t.Fatalf("%q", d.Tail())
+		}
+		w.Close()
+	}
+}

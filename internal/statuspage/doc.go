@@ -7,11 +7,12 @@
 // A page is a memfd (memfd_create(2)) of [Size] bytes, sealed so that nobody
 // can change its size.
 //
-//	0..8         the highest call id whose handler was started in this run,
-//	             little-endian, stored with one 8-byte store
-//	8..16        how many bytes are kept, little-endian, stored with one 8-byte store
-//	16..24       the latest ping that was answered here, as the first
-//	24..64       zero, reserved
+//	0..8         the highest call id whose handler was started in this run
+//	8..16        how many bytes are kept
+//	16..24       the latest ping that was answered here
+//	24..32       the recall: not zero when the parent wants no further one started
+//	32..40       the signal that the worker is dying of, if it has come to say so
+//	40..64       zero, reserved
 //	64..4096     what is kept: frames that the worker is going to write to its
 //	             parent together
 //	4096..65536  the crash text: no terminator, the unused rest is zero
@@ -24,6 +25,18 @@
 // signal and the stacks only: the line "fatal error: ..." and what precedes it
 // go to standard error alone, as of Go 1.26. A report of a crash should
 // therefore show both.
+//
+// The numbers are little-endian and stored with one 8-byte store each. The
+// recall is the parent's, the others are the worker's.
+//
+// # Recall
+//
+// Which calls a worker will never start can be known before it is dead. The parent
+// stores the recall and then loads the id; the worker stores the id and then loads
+// the recall, and starts nothing if it finds one. All of these are sequentially
+// consistent, so of two that meet at least one sees the other: a call above the id
+// that the parent has loaded after the recall is not started. At worst one counts
+// as started that is not.
 //
 // # Trust
 //

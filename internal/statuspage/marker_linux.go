@@ -54,20 +54,22 @@ func check(file *os.File) error {
 }
 
 // Start notes that the handler of this call is about to run. The page keeps
-// the highest id, in whatever order handlers get here.
-func (m *Marker) Start(id uint64) {
+// the highest id, in whatever order handlers get here. False: the parent has
+// recalled what had not been started, and the handler must not run.
+func (m *Marker) Start(id uint64) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.mem == nil {
-		return
+		return true
 	}
-	at := word(m.mem)
+	at := word(m.mem, wordStarted)
 	for {
 		old := atomic.LoadUint64(at)
 		if littleEndian(old) >= id || atomic.CompareAndSwapUint64(at, old, littleEndian(id)) {
-			return
+			break
 		}
 	}
+	return atomic.LoadUint64(word(m.mem, wordRecall)) == 0 // after the mark, see the package's text
 }
 
 // Keep puts a part of what is to be sent behind what is kept already, and reports
@@ -80,7 +82,7 @@ func (m *Marker) Keep(part []byte) bool {
 	}
 	copy(m.mem[keptAt+m.kept:], part)
 	m.kept += len(part)
-	atomic.StoreUint64(keptWord(m.mem), littleEndian(uint64(m.kept)))
+	atomic.StoreUint64(word(m.mem, wordKept), littleEndian(uint64(m.kept)))
 	return true
 }
 
@@ -96,7 +98,7 @@ func (m *Marker) Flush(w io.Writer) error {
 	}
 	_, err := w.Write(m.mem[keptAt : keptAt+m.kept])
 	m.kept = 0
-	atomic.StoreUint64(keptWord(m.mem), 0)
+	atomic.StoreUint64(word(m.mem, wordKept), 0)
 	return err
 }
 
@@ -105,9 +107,20 @@ func (m *Marker) Pong(ping uint64) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.mem != nil {
-		atomic.StoreUint64(word(m.mem[pongAt:]), littleEndian(ping))
+		atomic.StoreUint64(word(m.mem, wordPong), littleEndian(ping))
 	}
 }
+
+// Dying reports whether this process has said that it is dying of a signal.
+func (m *Marker) Dying() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mem != nil && atomic.LoadUint64(word(m.mem, wordSignal)) != 0
+}
+
+// SignalWord is where the number of the signal belongs, in this machine's order of
+// bytes if that is the little-endian one. It is valid until Close.
+func (m *Marker) SignalWord() *uint64 { return word(m.mem, wordSignal) }
 
 // CrashFile returns the page's file, positioned where the crash text belongs,
 // for runtime/debug.SetCrashOutput, which duplicates it. The file still

@@ -19,7 +19,7 @@ type Page struct {
 	file *os.File
 
 	mu   sync.RWMutex // guards mem against Close
-	mem  []byte       // the first bytes, mapped for reading; nil once closed
+	mem  []byte       // the first bytes, mapped; nil once closed
 	last uint64       // the count at Close
 }
 
@@ -29,7 +29,7 @@ func New() (*Page, error) {
 	if err != nil {
 		return nil, &Error{"create", err}
 	}
-	mem, err := unix.Mmap(int(file.Fd()), 0, crashAt, unix.PROT_READ, unix.MAP_SHARED)
+	mem, err := unix.Mmap(int(file.Fd()), 0, crashAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		file.Close()
 		return nil, &Error{"map", err}
@@ -79,7 +79,28 @@ func (p *Page) Started() uint64 {
 	if p.mem == nil {
 		return p.last
 	}
-	return littleEndian(atomic.LoadUint64(word(p.mem)))
+	return littleEndian(atomic.LoadUint64(word(p.mem, wordStarted)))
+}
+
+// Recall lets the worker start no further call: what Started returns from now on is
+// final, but for a worker that does not keep to it.
+func (p *Page) Recall() {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.mem != nil {
+		atomic.StoreUint64(word(p.mem, wordRecall), littleEndian(1))
+	}
+}
+
+// Signal is the number of the signal that the worker says it is dying of, 0 if it
+// has said nothing, or after Close.
+func (p *Page) Signal() uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.mem == nil {
+		return 0
+	}
+	return littleEndian(atomic.LoadUint64(word(p.mem, wordSignal)))
 }
 
 // Kept is a copy of what the worker was still going to send, at most 4 KiB. It is
@@ -91,7 +112,7 @@ func (p *Page) Kept() []byte {
 	if p.mem == nil {
 		return nil
 	}
-	n := littleEndian(atomic.LoadUint64(keptWord(p.mem)))
+	n := littleEndian(atomic.LoadUint64(word(p.mem, wordKept)))
 	if n == 0 || n > crashAt-keptAt {
 		return nil
 	}
@@ -106,7 +127,7 @@ func (p *Page) Pong() uint64 {
 	if p.mem == nil {
 		return 0
 	}
-	return littleEndian(atomic.LoadUint64(word(p.mem[pongAt:])))
+	return littleEndian(atomic.LoadUint64(word(p.mem, wordPong)))
 }
 
 // CrashText is a copy of what the worker's runtime printed when it crashed, at
@@ -149,14 +170,11 @@ func (p *Page) Close() error {
 	if p.mem == nil {
 		return nil
 	}
-	p.last = littleEndian(atomic.LoadUint64(word(p.mem)))
+	p.last = littleEndian(atomic.LoadUint64(word(p.mem, wordStarted)))
 	unix.Munmap(p.mem)
 	p.mem = nil
 	return p.file.Close()
 }
 
-// word is the first word of a mapping, which is aligned to a page.
-func word(mem []byte) *uint64 { return (*uint64)(unsafe.Pointer(&mem[0])) }
-
-// keptWord is the second one.
-func keptWord(mem []byte) *uint64 { return (*uint64)(unsafe.Pointer(&mem[8])) }
+// word is one of the numbers of a mapping, which is aligned to a page.
+func word(mem []byte, n int) *uint64 { return (*uint64)(unsafe.Pointer(&mem[8*n])) }

@@ -9,12 +9,19 @@ import (
 // Size is the size of a page in bytes.
 const Size = 64 << 10
 
-// pongAt is where the latest answer to a ping stands, keptAt where what is still to be
-// sent begins, crashAt where the crash text does.
+// keptAt is where what is still to be sent begins, crashAt where the crash text does.
 const (
-	pongAt  = 16
 	keptAt  = 64
 	crashAt = 4 << 10
+)
+
+// The numbers at the beginning of a page, 8 bytes each.
+const (
+	wordStarted = iota
+	wordKept
+	wordPong
+	wordRecall
+	wordSignal
 )
 
 // ErrUnsupported is what New and Open return on a system other than Linux. It

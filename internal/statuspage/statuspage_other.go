@@ -25,6 +25,12 @@ func (*Page) Kept() []byte { return nil }
 // Pong returns 0.
 func (*Page) Pong() uint64 { return 0 }
 
+// Recall does nothing.
+func (*Page) Recall() {}
+
+// Signal returns 0.
+func (*Page) Signal() uint64 { return 0 }
+
 // CrashText returns nil.
 func (*Page) CrashText() []byte { return nil }
 
@@ -40,8 +46,14 @@ type Marker struct{}
 // Open returns ErrUnsupported.
 func Open(*os.File) (*Marker, error) { return nil, ErrUnsupported }
 
-// Start does nothing.
-func (*Marker) Start(uint64) {}
+// Start returns true.
+func (*Marker) Start(uint64) bool { return true }
+
+// Dying returns false.
+func (*Marker) Dying() bool { return false }
+
+// SignalWord returns nil.
+func (*Marker) SignalWord() *uint64 { return nil }
 
 // Keep returns false.
 func (*Marker) Keep([]byte) bool { return false }

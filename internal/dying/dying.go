@@ -1,0 +1,8 @@
+// Package dying is where package child, which is in every worker, meets package
+// cfault, which is only in those that want it: neither imports the other.
+package dying
+
+// Arm, if package cfault is linked in and works here, lets this process tell when C code
+// brings it down: it stores the signal's number at word, and then shuts the socket
+// control for writing. Package child calls it in a worker, once.
+var Arm func(control int, word *uint64) error
