@@ -84,6 +84,7 @@ type told struct {
 // have (measured: 0.2 ms less until it is answered).
 func (r *run) foretell() {
 	r.stderr.CatchUp(drainGrace)
+	r.unsent() // a function that has forged the panic has left them there
 	end := evidence{reported: Reported{Panic: r.panicked.Load(), Stderr: r.stderr.Tail()}}.exit()
 	end.Observed = unseen
 	r.fail(r.crash(end))

@@ -97,6 +97,21 @@ func badFrames() []*kind {
 			send(fdAnswers, frame[:x.job.Random%uint64(len(frame))])
 			raise(syscall.SIGKILL)
 		})),
+		{name: "death-pretended", rare: true, cause: child.Protocol, lanes: narrow, act: func(x *execution) {
+			x.spoils()
+			_ = syscall.Shutdown(fdControl, syscall.SHUT_WR)
+			select {}
+		}},
+		{name: "death-announced", rare: true, cause: child.Protocol, lanes: narrow, act: func(x *execution) {
+			x.spoils()
+			send(fdAnswers, wire.AppendFrame(nil, wire.KindDying, callID(), nil))
+			select {}
+		}},
+		{name: "panic-forged", cause: child.Panicked, lanes: narrow, act: func(x *execution) {
+			x.spoils()
+			send(fdAnswers, wire.AppendFrame(nil, wire.KindPanic, callID(), wire.PanicBody{Value: "not at all"}.Append(nil)))
+			select {}
+		}},
 		{name: "channel-closed", rare: true, cause: child.Protocol, lanes: narrow, act: func(x *execution) {
 			x.spoils()
 			_ = syscall.Close(fdAnswers)

@@ -79,7 +79,9 @@ type profile struct {
 var profiles = []profile{
 	{"ahead", func(*child.Config) {}},
 	{"wide", func(c *child.Config) { c.Concurrency, c.Contain = 4, child.ContainGroup }},
-	{"alone", func(c *child.Config) { c.Ahead, c.Contain = -1, ownNamespace() }},
+	{"alone", func(c *child.Config) {
+		c.Ahead, c.Contain, c.Env = -1, ownNamespace(), append(slices.Clone(c.Env), unnoticed+"=1")
+	}},
 	{"hasty", func(c *child.Config) {
 		c.Ahead, c.CallTimeout, c.OnCancel, c.Dump = -1, 150*time.Millisecond, child.Kill, patience
 		c.Memory, c.Tasks = memoryLimit, tasksLimit()
