@@ -32,7 +32,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.FixedZone("", 3600)
 
 func bodies() map[string]body {
 	hello := Hello{1, 1, "build-id", 4711, "go1.26", []string{CapStatusPage}, []Function{{"resize", "bstr", "tstr", "pdf", true}, {Name: "f"}}}
-	setup := Setup{1, DefaultLimit, 4, "pdf", []byte{0x18, 0x96}, int(slog.LevelWarn), []string{CapStatusPage}, 1 << 20, "build-id"}
+	setup := Setup{1, DefaultLimit, 4, "pdf", []byte{0x18, 0x96}, int(slog.LevelWarn), []string{CapStatusPage}, 1 << 20, "build-id", 1 << 30}
 	failed := StartFailed{"no licence", []string{"pdf.licence"}, "goroutine 1"}
 	log := Log{noon, slog.LevelError, "slow", []slog.Attr{
 		slog.String("s", "text"), slog.Int64("i", -5), slog.Uint64("u", 1<<63), slog.Float64("f", 0.5), slog.Bool("b", true),
@@ -40,6 +40,7 @@ func bodies() map[string]body {
 	}, "a.go:3", 7}
 	failure := ErrorBody{"no such page", []string{"pdf.page", "io.EOF"}, map[string]string{"page": "9"}}
 	panicked := PanicBody{"index out of range", "goroutine 7"}
+	parcel := Parcel{[]BlobRef{{Number: 7, Size: 1 << 40}, {Number: 8}}}
 	progress := ProgressBody{-1, 1 << 62, "half of it"}
 	return map[string]body{
 		"hello":        {hello, hello.Append, parser(ParseHello)},
@@ -48,6 +49,7 @@ func bodies() map[string]body {
 		"start-failed": {failed, failed.Append, parser(ParseStartFailed)},
 		"cancel":       {Cancel{DeadlineExceeded}, Cancel{DeadlineExceeded}.Append, parser(ParseCancel)},
 		"credit":       {Credit{1 << 40}, Credit{1 << 40}.Append, parser(ParseCredit)},
+		"parcel":       {parcel, parcel.Append, parser(ParseParcel)},
 		"progress":     {progress, appender(progress.Append), parser(ParseProgress)},
 		"shutdown":     {Shutdown{time.Second}, Shutdown{time.Second}.Append, parser(ParseShutdown)},
 		"goodbye":      {Goodbye{"done"}, Goodbye{"done"}.Append, parser(ParseGoodbye)},

@@ -18,9 +18,11 @@ type Codec[T any] struct{ plan *plan }
 type plan struct {
 	name      string
 	signature string
-	check     checker   // nil: every value can be carried
-	direct    *direct   // nil: only the library can carry them
-	boxes     sync.Pool // *box[T], so that neither encoding nor decoding has to allocate one
+	check     checker    // nil: every value can be carried
+	direct    *direct    // nil: only the library can carry them
+	blobs     blobFinder // nil: values have none
+	blobPath  string     // of one of them
+	boxes     sync.Pool  // *box[T], so that neither encoding nor decoding has to allocate one
 }
 
 // box is where a value of T is while it is encoded or decoded.
@@ -37,6 +39,7 @@ func CodecFor[T any]() (Codec[T], error) {
 		return Codec[T]{}, err
 	}
 	p := &plan{name: t.String(), signature: signature, check: checkerOf(t), direct: directOf(t)}
+	p.blobs, p.blobPath = blobsOf(t)
 	p.boxes.New = func() any { return new(box[T]) }
 	return Codec[T]{p}, nil
 }

@@ -60,6 +60,15 @@ func Begin(dst []byte, k Kind, id uint64) []byte {
 // order in which it sends them.
 func SetID(frame []byte, id uint64) { binary.BigEndian.PutUint64(frame[8:HeaderSize], id) }
 
+// SetKind writes the kind into the header of a whole frame, for a sender that encodes first and then knows.
+func SetKind(frame []byte, k Kind) { frame[1] = byte(k) }
+
+// HeadOf returns the kind of the frame that begins b, and its length with the header. It checks nothing: b is the
+// caller's own, and has [HeaderSize] bytes at least.
+func HeadOf(b []byte) (k Kind, size int) {
+	return Kind(b[1]), HeaderSize + int(binary.BigEndian.Uint32(b[4:]))
+}
+
 // End completes the frame that begins at dst[start], start being the length of dst before [Begin]. A body longer than
 // limit bytes is a [*SizeError]; the caller then truncates dst to start and nothing has been sent.
 func End(dst []byte, start, limit int) error { return EndSplit(dst, start, 0, limit) }

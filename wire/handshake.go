@@ -87,11 +87,12 @@ type Setup struct {
 	Limit        int             `cbor:"2,keyasint"` // bytes; the longest body on the call channel, both ways
 	Concurrency  int             `cbor:"3,keyasint"` // how many handlers may run at once; at least 1
 	State        string          `cbor:"4,keyasint,omitempty"`
-	StateInput   cbor.RawMessage `cbor:"5,keyasint,omitempty"` // one item for the state's open function
-	LogLevel     int             `cbor:"6,keyasint,omitempty"` // the lowest level worth sending, in slog's numbers
-	Capabilities []string        `cbor:"7,keyasint,omitempty"` // those of the worker's that the parent will use
-	Window       int             `cbor:"8,keyasint,omitempty"` // bytes of each stream, see [ItemCost]; 0: the parent takes no streams
-	Build        string          `cbor:"9,keyasint,omitempty"` // build id of the parent, whose functions are known if the worker's is the same
+	StateInput   cbor.RawMessage `cbor:"5,keyasint,omitempty"`  // one item for the state's open function
+	LogLevel     int             `cbor:"6,keyasint,omitempty"`  // the lowest level worth sending, in slog's numbers
+	Capabilities []string        `cbor:"7,keyasint,omitempty"`  // those of the worker's that the parent will use
+	Window       int             `cbor:"8,keyasint,omitempty"`  // bytes of each stream, see [ItemCost]; 0: the parent takes no streams
+	Build        string          `cbor:"9,keyasint,omitempty"`  // build id of the parent, whose functions are known if the worker's is the same
+	Blobs        int64           `cbor:"10,keyasint,omitempty"` // bytes of all Blobs of one call, and of one answer; 0: the parent knows none
 }
 
 // Append appends the body of a setup frame.
@@ -177,6 +178,8 @@ func (s Setup) check() error {
 		return fmt.Errorf("concurrency %d is less than 1", s.Concurrency)
 	case s.Window < 0 || s.Window > MaxLimit:
 		return fmt.Errorf("window %d is not between 0 and %d", s.Window, MaxLimit)
+	case s.Blobs < 0:
+		return fmt.Errorf("limit of blobs %d is negative", s.Blobs)
 	}
 	return firstError(within("state name", s.State, MaxName), within("build", s.Build, MaxName), capabilities(s.Capabilities))
 }

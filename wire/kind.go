@@ -19,6 +19,8 @@ const (
 	KindShutdown    Kind = 9  // parent: finish what you have begun, then go
 	KindGoodbye     Kind = 10 // worker: I go now, and why
 	KindCredit      Kind = 11 // parent: this stream may send so much more
+	KindParcel      Kind = 12 // parent: the Blobs of a call's input
+	KindReturn      Kind = 13 // worker: the Blobs of a call's output
 
 	KindCall   Kind = 16 // parent: run a function
 	KindAnswer Kind = 17 // worker: it returned a value
@@ -30,6 +32,7 @@ const (
 	KindProgress Kind = 22 // worker: how far a call has come that has asked for it
 
 	KindDying Kind = 23 // worker: it panicked, and how follows in a moment
+	KindBlobAnswer Kind = 24 // worker: it returned a value, and the Blobs in it travel by a return frame
 )
 
 // Channel is one of the two byte streams between a parent and its worker.
@@ -100,6 +103,8 @@ var kinds = [...]traits{
 	KindShutdown:    {"shutdown", Control, ToWorker, idZero, false},
 	KindGoodbye:     {"goodbye", Control, ToParent, idZero, false},
 	KindCredit:      {"credit", Control, ToWorker, idCall, false},
+	KindParcel:      {"parcel", Control, ToWorker, idCall, false},
+	KindReturn:      {"return", Control, ToParent, idCall, false},
 
 	KindCall:   {"call", Calls, ToWorker, idCall, false},
 	KindAnswer: {"answer", Calls, ToParent, idCall, false},
@@ -111,6 +116,7 @@ var kinds = [...]traits{
 	KindProgress: {"progress", Calls, ToParent, idCall, false},
 
 	KindDying: {"dying", Calls, ToParent, idCall, true},
+	KindBlobAnswer: {"blob-answer", Calls, ToParent, idCall, false},
 }
 
 // traits returns what is fixed about k, and whether k is a kind of this protocol version.

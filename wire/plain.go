@@ -172,12 +172,16 @@ func (s Setup) appendPlain(dst []byte) []byte {
 	}
 	e.optionalInt(8, s.Window)
 	e.optionalText(9, s.Build)
+	if s.Blobs != 0 {
+		e.key(10)
+		e.buf = appendInt(e.buf, s.Blobs)
+	}
 	return e.buf
 }
 
 func (s *Setup) parsePlain(body []byte) bool {
 	c := newCursor(body)
-	c.entries(9, func(key uint64) bool {
+	c.entries(10, func(key uint64) bool {
 		switch key {
 		case 1:
 			s.Version = c.int("version")
@@ -197,6 +201,8 @@ func (s *Setup) parsePlain(body []byte) bool {
 			s.Window = c.int("window")
 		case 9:
 			s.Build = string(c.text(MaxName, "build"))
+		case 10:
+			s.Blobs = c.integer("limit of blobs")
 		default:
 			return false
 		}

@@ -9,7 +9,7 @@ import (
 // plainBodies are handshakes with and without each optional part.
 func plainBodies() (all []plainBody) {
 	hello := Hello{Version, Version, "build", 4711, "go1.26", []string{CapStatusPage, CapStreams}, []Function{{"f", "tstr", "int", "pdf", true}, {Name: "g"}}}
-	setup := Setup{Version, DefaultLimit, 4, "pdf", []byte{0xa1, 0x61, 0x41, 0x18, 0x96}, -4, []string{CapStatusPage}, 1 << 20, "build"}
+	setup := Setup{Version, DefaultLimit, 4, "pdf", []byte{0xa1, 0x61, 0x41, 0x18, 0x96}, -4, []string{CapStatusPage}, 1 << 20, "build", 1 << 40}
 	for _, full := range []any{hello, setup} {
 		for i := -1; i < reflect.TypeOf(full).NumField(); i++ {
 			v := reflect.New(reflect.TypeOf(full)).Elem()

@@ -132,7 +132,7 @@ func TestReaderFaults(t *testing.T) {
 		{"version", [4]byte{magic, 17, 0, 2}, BadVersion},
 		{"kind zero", [4]byte{magic, 0, 0, 1}, UnknownKind},
 		{"kind zero, optional", [4]byte{magic, 0, 1, 1}, UnknownKind},
-		{"kind between", [4]byte{magic, 12, 0, 1}, UnknownKind},
+		{"kind between", [4]byte{magic, 14, 0, 1}, UnknownKind},
 		{"kind beyond", [4]byte{magic, 255, 0, 1}, UnknownKind},
 		{"flag on a known kind", [4]byte{magic, 17, 1, 1}, BadFlags},
 		{"unknown flag", [4]byte{magic, 200, 3, 1}, BadFlags},

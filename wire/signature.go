@@ -128,6 +128,9 @@ func scalar(k reflect.Kind) string {
 // values look the same.
 func (d *describer) pointer(t reflect.Type, path string) string {
 	elem := t.Elem()
+	if elem == typeBlob {
+		return d.fail(path, "a pointer to a Blob: a nil pointer and no Blob would look the same; use the Blob itself")
+	}
 	switch elem.Kind() {
 	case reflect.Pointer:
 		return d.fail(path, "a pointer to a pointer: nil at either place would look the same; use one pointer")
@@ -171,7 +174,7 @@ func badKey(t reflect.Type) string {
 	case reflect.Float32, reflect.Float64:
 		return "NaN is never equal to itself, so floats cannot be keys; use a text or an integer"
 	}
-	if self, _ := formOf(t); self != nil && t != typeTime {
+	if self, _ := formOf(t); self != nil && t != typeTime && t != typeBlob {
 		return ""
 	}
 	return fmt.Sprintf("%s cannot be the key of a map; use text, integers, booleans, or a type with MarshalBinary and UnmarshalBinary", nameOf(t))

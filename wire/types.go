@@ -32,6 +32,8 @@ func builtin(t reflect.Type) string {
 		return "any"
 	case typeByteString:
 		return "bstr"
+	case typeBlob:
+		return "blob"
 	}
 	return ""
 }
