@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type answers struct {
 	limit    int                // bytes of a body, as the parent wants it
 	page     *statuspage.Marker // nil: each answer is written at once
 	orphaned func()             // told when nobody reads any more; does not return
+	ship     func(k wire.Kind, id uint64, p wire.Parcel, files []*os.File) error
 
 	mu    sync.Mutex
 	file  io.Writer
@@ -53,6 +55,9 @@ func (a *answers) call(ctx context.Context, id uint64, f *function, state any, f
 	last.end()
 	if err == nil {
 		err = wire.EndSplit(frame, 0, len(tail), a.limit)
+	}
+	if err == nil {
+		err = mailFor(ctx, f).ship(id, frame, a.ship)
 	}
 	if err != nil {
 		a.fail(id, err)

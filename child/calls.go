@@ -30,18 +30,19 @@ type calls struct {
 
 // call is one call that has been sent.
 type call struct {
-	id     uint64
-	info   CallInfo
-	sent   *[]byte                    // a copy of the frame, if Config.Replay wants it
-	loan   *loan                      // the part of the frame that lies in the caller's memory, until it has left; may be nil
-	feed   *feed                      // what comes before the answer; nil if nothing may
-	told   func(error)                // of its end; may be nil
-	left   bool                       // its caller has gone; it stays as it is when the call is not open any more
-	alarm  atomic.Pointer[time.Timer] // when to look at the call, if its caller has gone; may be nil
-	body   *[]byte                    // the encoded answer; from buffers, if it is small
-	err    error
-	over   atomic.Bool // it is settled; body and err are final
-	waiter             // its caller, who is woken then
+	id      uint64
+	info    CallInfo
+	freight *freight                   // Blobs; nil if there can be none
+	sent    *[]byte                    // a copy of the frame, if Config.Replay wants it
+	loan    *loan                      // the part of the frame that lies in the caller's memory, until it has left; may be nil
+	feed    *feed                      // what comes before the answer; nil if nothing may
+	told    func(error)                // of its end; may be nil
+	left    bool                       // its caller has gone; it stays as it is when the call is not open any more
+	alarm   atomic.Pointer[time.Timer] // when to look at the call, if its caller has gone; may be nil
+	body    *[]byte                    // the encoded answer; from buffers, if it is small
+	err     error
+	over    atomic.Bool // it is settled; body and err are final
+	waiter              // its caller, who is woken then
 }
 
 // settled reports whether the call has come to its end.
@@ -85,6 +86,9 @@ func (c *calls) send(k *call, frame []byte, t *transport) (crowd, reusable bool,
 	c.last++
 	k.id = c.last
 	wire.SetID(frame, k.id)
+	if err := k.freight.post(k.id); err != nil {
+		return false, true, errOver
+	}
 	reusable, err = t.Enqueue(frame, k.loan)
 	if err != nil {
 		return false, false, errOver // nothing of it was written
@@ -139,6 +143,7 @@ func (c *calls) traffic() (open, unattended int) {
 // settle ends a call that was taken.
 func (c *calls) settle(k *call, err error) {
 	k.err = err
+	k.freight.unload()
 	c.leave()
 	if k.told != nil {
 		k.told(err)

@@ -123,6 +123,10 @@ type Config struct {
 	// MaxFrame bounds one message either way, in bytes (64 MiB; at most 1 GiB).
 	MaxFrame int
 
+	// MaxBlob bounds the Blobs of one input together, and those of one output, in
+	// bytes (1 GiB; at most 1 PiB). They are memory, and no part of MaxFrame. See [wire.Blob].
+	MaxBlob int64
+
 	// Window is how much a stream may send ahead of its consumer, in bytes (1 MiB;
 	// from 1 KiB to 1 GiB); of an item's length and 64 bytes more are counted. A call
 	// of a stream holds that much of this program's memory and one item more, at
@@ -178,6 +182,7 @@ const (
 	defaultAhead    = 64
 	maxConcurrency  = 4096
 	defaultMaxFrame = 64 << 20
+	defaultMaxBlob  = 1 << 30
 	defaultWindow   = 1 << 20
 )
 
@@ -210,6 +215,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxFrame = or(c.MaxFrame, defaultMaxFrame)
 	if c.MaxFrame < 1<<10 || c.MaxFrame > 1<<30 {
 		fault("MaxFrame %d is not in 1 KiB..1 GiB", c.MaxFrame)
+	}
+	c.MaxBlob = or(c.MaxBlob, defaultMaxBlob)
+	if c.MaxBlob < 1 || c.MaxBlob > 1<<50 {
+		fault("MaxBlob %d is not in 1 byte..1 PiB", c.MaxBlob)
 	}
 	c.Window = or(c.Window, defaultWindow)
 	if c.Window < 1<<10 || c.Window > 1<<30 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,9 +16,13 @@ import (
 // records, cancels, shutdown. Its reader never waits for anybody but the
 // worker, so that log floods cannot hold up an answer.
 type control struct {
+	sock *socket
 	in   *inlet
 	out  *outbox
 	logs *logs
+
+	shipping sync.Mutex                                    // held from the descriptors of a frame to the frame
+	returned func(id uint64, body []byte, fds []int) error // told of the Blobs of an answer
 
 	hello chan wire.Hello              // one, when it has come
 	ready chan error                   // nil: ready; else why the worker could not start
@@ -31,21 +36,17 @@ type control struct {
 	heard    atomic.Uint64 // frames that have come
 }
 
-func newControl(file *os.File, patience time.Duration, l *logs, ended func(error)) (*control, error) {
-	out, err := newFileSink(file)
-	if err != nil {
-		return nil, err
-	}
-	in, err := newFileSource(file)
+func newControl(file *os.File, patience time.Duration, l *logs, ended func(error), returned func(uint64, []byte, []int) error) (*control, error) {
+	sock, err := newSocket(file)
 	if err != nil {
 		return nil, err
 	}
 	c := &control{
-		in: newInlet(in, wire.ControlLimit, patience), logs: l, ended: ended,
+		sock: sock, in: newInlet(sock, wire.ControlLimit, patience), logs: l, ended: ended, returned: returned,
 		hello: make(chan wire.Hello, 1), ready: make(chan error, 1),
 		gone: make(chan struct{}), steps: map[wire.Kind]bool{},
 	}
-	c.out = newOutbox(out, nil) // a worker that cannot be told dies or gets killed anyway
+	c.out = newOutbox(sock, nil) // a worker that cannot be told dies or gets killed anyway
 	go c.read()
 	return c, nil
 }
@@ -61,6 +62,9 @@ func (c *control) read() {
 		c.heard.Add(1)
 		if err = f.Check(wire.Control, wire.ToParent); err == nil {
 			err = c.take(f)
+		}
+		if err == nil && !c.in.partial() && c.sock.unclaimed() {
+			err = &protocolError{"descriptors with a frame that has none"}
 		}
 		if err != nil {
 			c.ended(err)
@@ -80,8 +84,25 @@ func (c *control) take(f wire.Frame) error {
 		return err
 	case wire.KindPong:
 		return c.pong(f.ID)
+	case wire.KindReturn:
+		return c.returned(f.ID, f.Body, c.sock.claim())
 	}
 	return c.step(f)
+}
+
+// ship sends a frame that has descriptors, which belong to it then.
+func (c *control) ship(k wire.Kind, id uint64, p wire.Parcel, files []*os.File) error {
+	frame, err := controlFrame(k, id, p)
+	if err != nil {
+		closeAll(files...)
+		return err
+	}
+	c.shipping.Lock()
+	c.sock.put(files)
+	err = c.out.enqueue(frame, nil)
+	c.shipping.Unlock()
+	c.out.flush(false)
+	return err
 }
 
 // ping asks the worker whether it still listens. It does not wait.

@@ -35,6 +35,9 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 		return false, err
 	}
 	defer k.loan.end()
+	if k.freight != nil {
+		defer k.freight.leave()
+	}
 	if k.feed != nil {
 		return true, r.follow(ctx, k, req)
 	}
@@ -58,12 +61,19 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	}
 	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, told: req.Settled, waiter: newWaiter()}
 	k.sent, k.feed = r.cfg.Replay.copy(frame, tail), newFeed(ctx, req, meta, r.cfg.Window)
+	if k.freight, err = r.load(req); err != nil {
+		buffers.Put(buf)
+		return nil, err
+	}
 	frame, tail = leadIn(frame, tail)
 	k.loan = lend(tail)
 	crowd, reusable, err := r.calls.send(k, frame, r.transport)
 	if reusable {
 		*buf = frame
 		buffers.Put(buf)
+	}
+	if err != nil {
+		k.freight.unload()
 	}
 	if err == nil {
 		r.transport.Flush(crowd)
@@ -85,7 +95,7 @@ func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[str
 		dst, err = wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
 	}
 	if err == nil {
-		dst, tail, err = req.appendSplit(dst)
+		dst, tail, err = req.appendSplit(dst, req.append)
 	}
 	if err == nil {
 		err = wire.EndSplit(dst, 0, len(tail), r.cfg.MaxFrame)
@@ -148,6 +158,9 @@ func (k *call) dropped(req *Request) bool { return k.err == nil && k.body == nil
 func (k *call) finish(req *Request) error {
 	if k.err != nil || req.items != nil {
 		return k.err
+	}
+	if k.freight != nil {
+		req.from(k.freight.back)
 	}
 	large := len(*k.body) > smallFrame
 	err := req.decodeOutput(*k.body, large)
@@ -235,9 +248,14 @@ func (r *run) deliver(f wire.Frame) error {
 	case f.Kind == wire.KindItem:
 		k.loan.end() // likewise
 		return k.feed.put(f)
+	case f.Kind == wire.KindBlobAnswer && !r.expects(k):
+		return &protocolError{fmt.Sprintf("blobs with an answer to call %d, which has none", f.ID)}
 	case f.Kind == wire.KindDone:
 		r.settle(k, nil, nil)
 		return nil
+	}
+	if f.Kind == wire.KindAnswer {
+		k.freight.leave() // no Blobs belong to it
 	}
 	return r.answered(k, f)
 }

@@ -36,22 +36,29 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error))
 
 func define[In, Out any](name, state string, fn func(context.Context, any, In) (Out, error)) Func[In, Out] {
 	in, out := codecsOf[In, Out]("Define", name)
-	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature()}
+	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature(), takes: in.BlobPath() != "", gives: out.BlobPath() != ""}
 	f.run = func(ctx context.Context, state any, from input, dst []byte) (_, tail []byte, err error) {
-		v, err := decode(in, from.item, from.owned)
+		m := mailFor(ctx, f)
+		defer m.close()
+		v, err := decodeInput(ctx, m, in, from)
 		if err != nil {
 			return dst, nil, &codecError{f.name, "input", err}
 		}
 		result, err := fn(ctx, state, v)
+		m.hold(out.Blobs(result))
 		if err != nil {
 			return dst, nil, err
 		}
 		dst, tail, err = out.AppendSplit(dst, result)
+		if err == nil {
+			err = m.load(out.Blobs(result))
+		}
 		if err != nil {
 			return dst, nil, &codecError{f.name, "output", err}
 		}
 		return dst, tail, nil
 	}
+	wholeInputs(f, in)
 	functions.add(f)
 	return Func[In, Out]{function: f, in: in, out: out}
 }
@@ -108,6 +115,12 @@ func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 			return err
 		},
 	}
+	if f.takes {
+		takesBlobs(req, f.in, in)
+	}
+	if f.gives {
+		givesBlobs(ctx, req, f.out, &out)
+	}
 	if err := c.Do(ctx, req); err != nil {
 		var zero Out
 		return zero, err
@@ -134,6 +147,9 @@ type function struct {
 	in, out string                                                                                     // signatures, compared with a separate binary's
 	run     func(ctx context.Context, state any, from input, dst []byte) (out, tail []byte, err error) // see wire.Codec.AppendSplit
 	stream  func(ctx context.Context, state any, from input, to *outflow) error
+
+	takes, gives bool                                         // there may be Blobs in the input, in the output
+	whole        func(input []byte, c *cargo) ([]byte, error) // the input with its Blobs inside; nil if it takes none
 }
 
 // input is a function's input, one CBOR item, where the function is.
@@ -165,6 +181,12 @@ type Request struct {
 	append     func(dst []byte) (out, tail []byte, err error) // see wire.Codec.AppendSplit
 	decode     func(body []byte, owned bool) error            // of a Func
 	items      *consumer                                      // of a Stream
+
+	// Of functions with Blobs, else nil.
+	load     func(limit int64) (*cargo, error) // what goes with the input
+	whole    func(dst []byte) ([]byte, error)  // append, with the data inside
+	identity func(dst []byte) ([]byte, error)  // append, with hashes for the data
+	back     **delivery                        // what comes with the output; copies of the request share it
 }
 
 // settle tells who asked that the call takes no worker's time any more.
@@ -186,20 +208,33 @@ func (r *Request) Idempotent() bool { return r.idempotent }
 
 // AppendInput appends the input, encoded as one CBOR item, to dst. If a method of
 // the input that is to encode it panics, that is an error: the call is not sent.
-func (r *Request) AppendInput(dst []byte) ([]byte, error) {
-	out, tail, err := r.appendSplit(dst)
+//
+// Blobs are in it as byte strings. A worker is sent their descriptors instead.
+func (r *Request) AppendInput(dst []byte) ([]byte, error) { return r.appendAs(dst, r.whole) }
+
+// AppendIdentity appends what the input can be recognised by: the input as it is
+// encoded, but with a hash for the data of each Blob. Nobody can decode it.
+func (r *Request) AppendIdentity(dst []byte) ([]byte, error) { return r.appendAs(dst, r.identity) }
+
+// appendAs appends the input in a form of its own; nil: there is only one.
+func (r *Request) appendAs(dst []byte, form func([]byte) ([]byte, error)) ([]byte, error) {
+	split := r.append
+	if form != nil {
+		split = func(dst []byte) (out, tail []byte, err error) { out, err = form(dst); return out, nil, err }
+	}
+	out, tail, err := r.appendSplit(dst, split)
 	return append(out, tail...), err
 }
 
-// appendSplit is AppendInput, but for what lies in the caller's memory and is to be
+// appendSplit appends the input, but for what lies in the caller's memory and is to be
 // sent from there: the tail.
-func (r *Request) appendSplit(dst []byte) (out, tail []byte, err error) {
+func (r *Request) appendSplit(dst []byte, split func([]byte) (out, tail []byte, err error)) (out, tail []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			out, tail, err = dst, nil, &codecError{r.fn.name, "input", fmt.Errorf("to encode it panicked: %v", v)}
 		}
 	}()
-	out, tail, err = r.append(dst)
+	out, tail, err = split(dst)
 	if err != nil {
 		return dst, nil, &codecError{r.fn.name, "input", err}
 	}

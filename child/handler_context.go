@@ -21,6 +21,7 @@ type handlerContext struct {
 	due     time.Time // zero: never
 	meta    map[string]string
 	reports *reporter // nil if nobody has asked for reports
+	mail    *mail     // nil: its function has no Blobs
 
 	real atomic.Pointer[realContext] // nil: nobody has needed one yet
 	over atomic.Bool                 // the function has returned
@@ -105,6 +106,8 @@ func (c *handlerContext) Value(key any) any {
 			return nil
 		}
 		return c.reports
+	case mailContext:
+		return c.mail
 	case progressContext:
 		return nil
 	}

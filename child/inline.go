@@ -83,7 +83,13 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 		return false, err
 	}
 	frame = append(frame, tail...) // the function may outlive its caller
-	k := &inlineCall{done: make(chan struct{}), feed: newFeed(ctx, req, allMeta(ctx), i.cfg.Window)}
+	m, err := i.load(req)
+	if err != nil {
+		<-i.slots
+		return false, err
+	}
+	k := &inlineCall{done: make(chan struct{}), feed: newFeed(ctx, req, allMeta(ctx), i.cfg.Window), mail: m, back: newDelivery(0, nil)}
+	defer k.back.drop()
 	go func() {
 		defer func() {
 			<-i.slots
@@ -110,6 +116,8 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 
 // inlineCall is a call on its way. Its function's goroutine writes all but feed.
 type inlineCall struct {
+	mail *mail         // its Blobs, where the function runs; nil if there can be none
+	back *delivery     // the Blobs of its answer
 	feed *feed         // what comes before the answer; nil if nothing may
 	out  *outflow      // of a stream; set before its first item
 	done chan struct{} // closed at the end; body and err are final then
@@ -121,7 +129,26 @@ func (k *inlineCall) finish(req *Request) error {
 	if k.err != nil || req.items != nil {
 		return k.err
 	}
+	req.from(k.back)
 	return req.DecodeOutput(k.body)
+}
+
+// load makes ready what goes with a call. The function gets Blobs of its own, as if
+// they had crossed a process boundary.
+func (i *Inline) load(req *Request) (*mail, error) {
+	if !req.fn.takes && !req.fn.gives {
+		return nil, nil
+	}
+	m := &mail{in: newDelivery(0, nil), limit: i.cfg.MaxBlob}
+	var c *cargo
+	if req.load != nil {
+		var err error
+		if c, err = req.load(i.cfg.MaxBlob); err != nil {
+			return nil, &encodeError{req.fn.name, &codecError{req.fn.name, "input", err}}
+		}
+	}
+	m.in.put(c, nil)
+	return m, nil
 }
 
 // follow is the wait of a call that brings more than an answer. That its caller has
@@ -184,6 +211,7 @@ func (i *Inline) answer(ctx context.Context, body []byte, req *Request, k *inlin
 	// The values of the caller's context do not cross a process boundary.
 	var inside handlerContext
 	inside.begin(call, reports)
+	inside.mail = k.mail
 	defer inside.end()
 	defer context.AfterFunc(ctx, func() { inside.cancel(context.Cause(ctx)) })()
 	err = i.perform(&inside, input{call.Input, false}, req.fn, state, k)
@@ -207,6 +235,9 @@ func (i *Inline) perform(ctx context.Context, from input, f *function, state any
 	}
 	if err == nil {
 		k.body = frame[wire.HeaderSize:]
+	}
+	if k.mail != nil {
+		k.back.put(k.mail.out, nil)
 	}
 	return err
 }

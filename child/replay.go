@@ -271,7 +271,11 @@ func (r *run) write(crash *CrashError, text string, running []*call) []string {
 			State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Time: time.Now(),
 			Worker: strings.ToValidUTF8(r.cfg.Name, "\uFFFD"), Build: build, Cause: crash.Cause.String(), Error: text,
 		}
-		file, err := r.cfg.Replay.write(c, k.frame(), fmt.Sprintf("%d-%d", crash.PID, k.id))
+		var file string
+		frame, err := k.frame(r.cfg.Replay.MaxInput)
+		if err == nil {
+			file, err = r.cfg.Replay.write(c, frame, fmt.Sprintf("%d-%d", crash.PID, k.id))
+		}
 		if err != nil {
 			r.cfg.Logger.Warn("the input of a crashed call is not kept", "worker", r.cfg.Name, slog.Any("call", k.info), slog.Any("error", err))
 		}
@@ -290,10 +294,24 @@ func (f ReplayFiles) copy(frame, tail []byte) *[]byte {
 	return &c
 }
 
-// frame is the copy of the call's frame, or nil.
-func (k *call) frame() []byte {
+// frame is the copy of the call's frame, or nil. Its Blobs, which had gone another
+// way, are inside, unless they are too large.
+func (k *call) frame(limit int64) ([]byte, error) {
 	if k.sent == nil {
-		return nil
+		return nil, nil
 	}
-	return *k.sent
+	frame := *k.sent
+	if k.freight == nil || len(k.freight.cargo.blobs) == 0 {
+		return frame, nil
+	}
+	call, err := wire.ParseCall(frame[wire.HeaderSize:])
+	if err != nil || k.freight.cargo.parcel.Size() > limit {
+		return nil, err
+	}
+	f, _ := functions.get(call.Func)
+	input, err := f.whole(call.Input, k.freight.cargo)
+	if err != nil {
+		return nil, err
+	}
+	return append(frame[:len(frame)-len(call.Input):len(frame)-len(call.Input)], input...), nil
 }

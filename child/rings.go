@@ -69,7 +69,7 @@ func (ch *channels) ends(t Transport) (sink, source, error) {
 
 // capabilities are what this worker can, with what it has got.
 func (d descriptors) capabilities() []string {
-	all := []string{wire.CapStatusPage, wire.CapStreams, wire.CapRecall}
+	all := []string{wire.CapStatusPage, wire.CapStreams, wire.CapRecall, wire.CapBlobs}
 	if d.rings != nil {
 		all = append(all, wire.CapRings)
 	}

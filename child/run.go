@@ -41,6 +41,7 @@ type run struct {
 	channels  *channels
 	transport *transport
 	calls     *calls
+	returns   returns
 	logs      *logs
 	stdout    *output.Drain
 	stderr    *output.Drain
@@ -173,7 +174,7 @@ func (r *run) attach(ch *channels) error {
 		return err
 	}
 	var err error
-	r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended)
+	r.control, err = newControl(ch.control[0], r.cfg.tune.patience, r.logs, r.ended, r.returned)
 	return err
 }
 
@@ -215,7 +216,7 @@ var errDied = errors.New("it died") // internal: the crash tells how
 func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (step string, err error) {
 	setup := wire.Setup{
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
-		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window,
+		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window, Blobs: r.cfg.MaxBlob,
 		Capabilities: []string{wire.CapRecall},
 	}
 	setup.Capabilities = []string{wire.CapPongs}
@@ -293,24 +294,26 @@ func (r *run) meet(h wire.Hello) error {
 		theirs[f.Name] = f
 	}
 	r.unknown = map[string]string{}
-	streams := slices.Contains(h.Capabilities, wire.CapStreams)
+	streams, blobs := slices.Contains(h.Capabilities, wire.CapStreams), slices.Contains(h.Capabilities, wire.CapBlobs)
 	for _, f := range functions.all() {
-		if why := differs(f, theirs, streams); why != "" {
+		if why := differs(f, theirs, streams, blobs); why != "" {
 			r.unknown[f.name] = why
 		}
 	}
 	return nil
 }
 
-// differs says why a binary with these functions cannot run f, or "". streams: it
-// knows what a stream is.
-func differs(f *function, theirs map[string]wire.Function, streams bool) string {
+// differs says why a binary with these functions cannot run f, or "". streams and
+// blobs: it knows what those are.
+func differs(f *function, theirs map[string]wire.Function, streams, blobs bool) string {
 	t, known := theirs[f.name]
 	switch {
 	case !known:
 		return "its binary does not define it"
 	case f.stream != nil && !streams:
 		return "it is a stream here, and its binary knows none"
+	case (f.takes || f.gives) && !blobs:
+		return "it takes or gives Blobs here, and its binary knows none"
 	case t.Stream != (f.stream != nil):
 		return "it is a stream on one side only"
 	case t.In != "" && t.In != f.in:
@@ -489,6 +492,7 @@ func (r *run) bury() *CrashError {
 	r.stderr.Close(grace)
 	crash := r.crash(r.exit(dead, lack))
 	r.fail(crash)
+	r.returns.close(crash)
 	r.failWaiting(crash)
 	r.logs.close(r.stdout, r.stderr) // after the callers have been told: a logger may be slow
 	r.page.Close()

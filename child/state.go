@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/verdigris-go/verdigris/wire"
@@ -28,6 +29,9 @@ func DefineState[C, S any](name string, open func(context.Context, C) (*S, error
 	config, err := wire.CodecFor[C]()
 	if err != nil {
 		panic(fmt.Sprintf("child: DefineState(%q): the configuration: %v", name, err))
+	}
+	if path := config.BlobPath(); path != "" {
+		panic(fmt.Sprintf("child: DefineState(%q): the configuration: %v", name, &wire.TypeError{Type: reflect.TypeFor[C](), Path: path, Reason: noBlob}))
 	}
 	t := &stateType{name: name, config: config.Signature()}
 	t.open = func(ctx context.Context, input []byte) (any, error) {

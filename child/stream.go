@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
@@ -47,9 +48,14 @@ func DefineStreamOn[C, S, In, Out any](s State[C, S], name string, fn func(*S, c
 
 func defineStream[In, Out any](name, state string, fn func(context.Context, any, In) iter.Seq2[Out, error]) Stream[In, Out] {
 	in, out := codecsOf[In, Out]("DefineStream", name)
-	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature()}
+	if path := out.BlobPath(); path != "" {
+		panic(fmt.Sprintf("child: DefineStream(%q): the item: %v", name, &wire.TypeError{Type: reflect.TypeFor[Out](), Path: path, Reason: noBlob}))
+	}
+	f := &function{name: name, state: state, in: in.Signature(), out: out.Signature(), takes: in.BlobPath() != ""}
 	f.stream = func(ctx context.Context, state any, from input, to *outflow) error {
-		v, err := decode(in, from.item, from.owned)
+		m := mailFor(ctx, f)
+		defer m.close()
+		v, err := decodeInput(ctx, m, in, from)
 		if err != nil {
 			return &codecError{f.name, "input", err}
 		}
@@ -67,6 +73,7 @@ func defineStream[In, Out any](name, state string, fn func(context.Context, any,
 		}
 		return nil
 	}
+	wholeInputs(f, in)
 	functions.add(f)
 	return Stream[In, Out]{function: f, in: in, out: out}
 }
@@ -99,7 +106,7 @@ func (s Stream[In, Out]) Call(ctx context.Context, c Caller, in In) iter.Seq2[Ou
 			return
 		}
 		enough := false
-		err := c.Do(ctx, &Request{
+		req := &Request{
 			fn:         s.function,
 			idempotent: s.idempotent,
 			append:     func(dst []byte) (_, tail []byte, err error) { return s.in.AppendSplit(dst, in) },
@@ -111,7 +118,11 @@ func (s Stream[In, Out]) Call(ctx context.Context, c Caller, in In) iter.Seq2[Ou
 				enough = !yield(item, nil)
 				return !enough, nil
 			}},
-		})
+		}
+		if s.takes {
+			takesBlobs(req, s.in, in)
+		}
+		err := c.Do(ctx, req)
 		if err != nil && !enough {
 			yield(zero, err)
 		}

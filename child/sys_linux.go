@@ -93,14 +93,6 @@ func (ch *channels) closeRings() {
 	}
 }
 
-func closeAll(files ...*os.File) {
-	for _, f := range files {
-		if f != nil {
-			f.Close()
-		}
-	}
-}
-
 func socketpair() (pair [2]*os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -172,50 +164,6 @@ func writeOnce(fd int, b []byte) (int, error) {
 		return 0, errno
 	}
 	return int(n), nil
-}
-
-// quietReader reads a non-blocking file in the runtime's poller. An idle process that
-// reads a few bytes now and then spends most of its time on what a system call begins
-// in the runtime, see quick.
-type quietReader struct {
-	raw  syscall.RawConn
-	read func(fd uintptr) bool
-
-	// Of the one Read that goes on.
-	p   []byte
-	n   int
-	err error
-}
-
-func newQuietReader(f *os.File) (*quietReader, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	r := &quietReader{raw: raw}
-	r.read = func(fd uintptr) bool {
-		for {
-			if r.n, r.err = readOnce(int(fd), r.p); r.err != syscall.EINTR {
-				return r.err != syscall.EAGAIN
-			}
-		}
-	}
-	return r, nil
-}
-
-func (r *quietReader) Read(p []byte) (int, error) {
-	r.p = p
-	err := r.raw.Read(r.read)
-	r.p = nil
-	switch {
-	case err != nil:
-		return 0, err
-	case r.err != nil:
-		return 0, os.NewSyscallError("read", r.err)
-	case r.n == 0:
-		return 0, io.EOF
-	}
-	return r.n, nil
 }
 
 func readOnce(fd int, b []byte) (int, error) {

@@ -35,9 +35,10 @@ const pipeSize = 0
 func writeNow(uintptr, []byte) (int, error) { return 0, spawn.ErrUnsupported }
 func readNow(uintptr, []byte) (int, error)  { return 0, spawn.ErrUnsupported }
 
-type quietReader struct{ *os.File }
-
-func newQuietReader(f *os.File) (*quietReader, error) { return &quietReader{f}, nil }
+func sendWith(uintptr, []byte, []*os.File) (int, error) { return 0, spawn.ErrUnsupported }
+func receiveWith(uintptr, []byte) (int, []int, bool, error) {
+	return 0, nil, false, spawn.ErrUnsupported
+}
 
 func awaitInput(uintptr, time.Duration) bool { return false }
 

@@ -46,6 +46,8 @@ func (w *worker) find(name []byte) (*function, error) {
 		return nil, fmt.Errorf("the function %q works on the state %q, this worker has %q", f.name, f.state, w.setup.State)
 	case f.stream != nil && w.setup.Window == 0:
 		return nil, fmt.Errorf("%q is a stream, and the parent knows none", f.name)
+	case (f.takes || f.gives) && w.setup.Blobs == 0:
+		return nil, fmt.Errorf("%q has a Blob in its input or output, and the parent knows none", f.name)
 	}
 	return f, nil
 }
@@ -57,6 +59,9 @@ func (t *task) prepare() {
 		reports = newReporter(t.call, func(p wire.ProgressBody) { t.w.answers.progress(t.id, p) })
 	}
 	t.ctx.begin(t.call, reports)
+	if t.f.takes || t.f.gives {
+		t.ctx.mail = t.w.mail(t.id)
+	}
 	if t.f.stream != nil {
 		t.out = newOutflow(&t.ctx, t.id, t.w.setup.Window, t.w.setup.Limit, t.w.answers.write)
 	}
@@ -102,6 +107,7 @@ func (t *task) end() {
 // run runs the function, or says why not.
 func (t *task) run() {
 	if t.no != nil {
+		t.w.parcels.drop(t.id)
 		t.w.answers.fail(t.id, t.no)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -42,6 +43,7 @@ type worker struct {
 	can     []string // its capabilities
 	hello   []byte   // a frame that goes out together with ready
 	state   any
+	parcels parcels
 	opened  chan struct{}    // closed when state is there, or has failed
 	exit    func(status int) // os.Exit, or what stands for it where a worker is tried out in process; does not return
 
@@ -106,16 +108,13 @@ func (w *worker) keepLastWords() error {
 
 // live is the worker's conversation with its parent, from hello to the end.
 func (w *worker) live(files descriptors) error {
-	control, err := newQuietReader(files.control)
-	if err != nil {
-		return err
-	}
-	reader := wire.NewReader(control, wire.ControlLimit)
+	reader := wire.NewReader(w.control.sock, wire.ControlLimit)
 	if err := w.greet(reader, files.control); err != nil {
 		return err
 	}
 	calls, answers := files.way()
 	w.answers = newAnswers(answers, w.setup, w.marker, w.orphaned)
+	w.answers.ship = w.control.ship
 	if w.setup.State != "" {
 		w.settle(reader)
 	}
@@ -279,6 +278,8 @@ func (w *worker) obey(r *wire.Reader) {
 			if c, err := wire.ParseCredit(f.Body); err == nil {
 				w.credit(f.ID, c.Bytes)
 			}
+		case wire.KindParcel:
+			w.parcels.came(f.ID, f.Body, w.control.sock.claim(), math.MaxInt64)
 		case wire.KindShutdown:
 			w.mu.Lock()
 			w.stopping = true // before the next frame is taken

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/verdigris-go/verdigris/wire"
@@ -18,8 +17,7 @@ import (
 // records are dropped, and counted, when the parent does not keep up; nothing
 // else is, and nothing waits.
 type controlOut struct {
-	file     *os.File
-	raw      syscall.RawConn
+	sock     *socket
 	orphaned func() // told when nobody reads any more; does not return
 
 	mu      sync.Mutex
@@ -27,16 +25,18 @@ type controlOut struct {
 	buf     []byte
 	writing bool   // there is a goroutine that does
 	dropped uint64 // log records since the last one that was queued
+
+	shipping sync.Mutex // held from the descriptors of a frame to the frame
 }
 
 const maxLogBacklog = 1 << 20 // bytes
 
 func newControlOut(f *os.File, orphaned func()) (*controlOut, error) {
-	raw, err := f.SyscallConn()
+	sock, err := newSocket(f)
 	if err != nil {
 		return nil, err
 	}
-	c := &controlOut{file: f, raw: raw, orphaned: orphaned}
+	c := &controlOut{sock: sock, orphaned: orphaned}
 	c.changed = sync.NewCond(&c.mu)
 	return c, nil
 }
@@ -44,7 +44,7 @@ func newControlOut(f *os.File, orphaned func()) (*controlOut, error) {
 // write is the goroutine that writes what is queued, as long as something is.
 func (c *controlOut) write() {
 	for batch := c.take(nil); len(batch) > 0; batch = c.take(batch) {
-		if _, err := c.file.Write(batch); err != nil {
+		if _, err := c.sock.Write(batch); err != nil {
 			c.orphaned()
 		}
 	}
@@ -78,11 +78,22 @@ func (c *controlOut) frame(frame []byte) {
 
 // try writes what the kernel takes at once. An error is left to write to find.
 func (c *controlOut) try(b []byte) (n int) {
-	_ = c.raw.Write(func(fd uintptr) bool {
-		n, _ = writeNow(fd, b)
-		return true
-	})
+	n, _ = c.sock.TryWrite(b)
 	return n
+}
+
+// ship sends a frame that has descriptors, which belong to it then.
+func (c *controlOut) ship(k wire.Kind, id uint64, p wire.Parcel, files []*os.File) error {
+	frame, err := controlFrame(k, id, p)
+	if err != nil {
+		closeAll(files...)
+		return err
+	}
+	c.shipping.Lock()
+	defer c.shipping.Unlock()
+	c.sock.put(files)
+	c.frame(frame)
+	return nil
 }
 
 // send queues a frame with a body.

@@ -127,7 +127,7 @@ func (w *warden) recognise(ctx context.Context, req *child.Request) (identity, b
 	if w.suspects.By == ByUserKey {
 		key := child.Key(ctx)
 		text, known = append(text, key...), key != ""
-	} else if text, err = req.AppendInput(text); err != nil {
+	} else if text, err = req.AppendIdentity(text); err != nil {
 		known = false // it is not sent either
 	}
 	id := identity(maphash.Bytes(w.seed, text))

@@ -127,10 +127,14 @@ func (b *finderBuilder) fields(t reflect.Type, path string) blobFinder {
 func (c Codec[T]) BlobPath() string { return c.plan.blobPath }
 
 // Blobs returns the Blobs in v, each once. v must be one that [Codec.Append] takes.
-func (c Codec[T]) Blobs(v T) (all []Blob) {
+func (c Codec[T]) Blobs(v T) []Blob {
 	if c.plan.blobs == nil {
 		return nil
 	}
+	return c.findBlobs(v)
+}
+
+func (c Codec[T]) findBlobs(v T) (all []Blob) {
 	met := map[Blob]bool{}
 	c.plan.blobs(reflect.ValueOf(&v).Elem(), func(b Blob) {
 		if !met[b] {

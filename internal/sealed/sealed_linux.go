@@ -48,6 +48,29 @@ func Check(f *os.File) (size int64, err error) {
 	return size, err
 }
 
+// Take makes a file of a descriptor that has come from another process, if it is a
+// sealed one. Else it is discarded.
+func Take(fd int, name string) (*os.File, error) {
+	if err := hasSeals(fd); err != nil {
+		Discard(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Discard closes descriptors of which nobody knows what they are. It does not wait
+// for that.
+func Discard(fds ...int) {
+	if len(fds) == 0 {
+		return
+	}
+	go func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}()
+}
+
 func hasSeals(fd int) error {
 	have, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil {

@@ -24,3 +24,9 @@ func Unmap([]byte) error { return ErrUnsupported }
 
 // Duplicate returns ErrUnsupported.
 func Duplicate(*os.File) (*os.File, error) { return nil, ErrUnsupported }
+
+// Take returns ErrUnsupported.
+func Take(int, string) (*os.File, error) { return nil, ErrUnsupported }
+
+// Discard does nothing.
+func Discard(...int) {}
