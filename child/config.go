@@ -212,18 +212,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Ahead > maxConcurrency {
 		fault("Ahead %d is over %d", c.Ahead, maxConcurrency)
 	}
-	c.MaxFrame = or(c.MaxFrame, defaultMaxFrame)
-	if c.MaxFrame < 1<<10 || c.MaxFrame > 1<<30 {
-		fault("MaxFrame %d is not in 1 KiB..1 GiB", c.MaxFrame)
-	}
-	c.MaxBlob = or(c.MaxBlob, defaultMaxBlob)
-	if c.MaxBlob < 1 || c.MaxBlob > 1<<50 {
-		fault("MaxBlob %d is not in 1 byte..1 PiB", c.MaxBlob)
-	}
-	c.Window = or(c.Window, defaultWindow)
-	if c.Window < 1<<10 || c.Window > 1<<30 {
-		fault("Window %d is not in 1 KiB..1 GiB", c.Window)
-	}
+	c.sizes(fault)
 	if c.Memory != 0 && c.Memory < minMemory {
 		fault("Memory %d is less than the %d MiB that a worker needs for itself", c.Memory, minMemory>>20)
 	}
@@ -276,6 +265,22 @@ func (c Config) withDefaults() (Config, error) {
 		return c, &ConfigError{Worker: c.Name, Faults: faults}
 	}
 	return c, nil
+}
+
+// sizes completes and checks what is counted in bytes.
+func (c *Config) sizes(fault func(format string, args ...any)) {
+	c.MaxFrame = or(c.MaxFrame, defaultMaxFrame)
+	if c.MaxFrame < 1<<10 || c.MaxFrame > 1<<30 {
+		fault("MaxFrame %d is not in 1 KiB..1 GiB", c.MaxFrame)
+	}
+	c.MaxBlob = or(c.MaxBlob, defaultMaxBlob)
+	if c.MaxBlob < 1 || c.MaxBlob > 1<<50 {
+		fault("MaxBlob %d is not in 1 byte..1 PiB", c.MaxBlob)
+	}
+	c.Window = or(c.Window, defaultWindow)
+	if c.Window < 1<<10 || c.Window > 1<<30 {
+		fault("Window %d is not in 1 KiB..1 GiB", c.Window)
+	}
 }
 
 func or[T comparable](v, def T) T {
