@@ -43,6 +43,9 @@
 // Worker processes need Linux. Elsewhere the package builds, [Inline] works,
 // and starting a worker returns an error that says so.
 //
+// Blobs ([wire.Blob]) are passed on by blobs.go where they meet a function or a
+// caller, mail.go in a worker, returns.go in a parent, and socket.go between them.
+//
 // Read next: func.go and stream.go for what a user defines, process.go for the life of a
 // worker seen from a supervisor, run.go for one life of it, do.go for the way
 // of a call, feed.go for what comes before its answer, worker.go for the other side; docs/wire.md for what passes between.

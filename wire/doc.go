@@ -30,6 +30,9 @@
 // comes out the same, to the nanosecond, nil as nil and empty as empty. The CBOR library does the work, and is the
 // reference; for common types and what this package sends itself, code of this package does the same in one walk.
 //
+// A [Blob] in a value is not copied: its descriptor travels beside the frame, see [Parcel]; blob.go is the place to
+// begin. Blobs are all that this package knows of the operating system.
+//
 // # Errors
 //
 // [*ProtocolError] and [*SizeError] from a Reader are final: the peer does not keep to the protocol. [*DecodeError] is

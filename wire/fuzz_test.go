@@ -81,7 +81,7 @@ func FuzzValid(f *testing.F) {
 // Every body parser survives everything, and whatever it accepts encodes to something that it accepts as the same.
 func FuzzBodies(f *testing.F) {
 	bodySeeds(f)
-	kinds := []Kind{KindHello, KindSetup, KindReady, KindStartFailed, KindCancel, KindShutdown, KindGoodbye, KindLog, KindError, KindPanic, KindCall, KindCredit, KindProgress}
+	kinds := []Kind{KindHello, KindSetup, KindReady, KindStartFailed, KindCancel, KindShutdown, KindGoodbye, KindLog, KindError, KindPanic, KindCall, KindCredit, KindProgress, KindParcel}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, k := range kinds {
 			once, err := reencode(Frame{Kind: k, ID: 1, Body: b})

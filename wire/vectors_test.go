@@ -74,6 +74,11 @@ func goldenFrames() []vector {
 			slog.String("s", "x"), slog.Int("i", -5), slog.Uint64("u", math.MaxUint64), slog.Float64("f", 1.5), slog.Bool("b", true),
 			slog.Duration("d", time.Second), slog.Time("t", noon), slog.Group("g", slog.Int("a", 1)),
 		}}.Append(nil))},
+		{"parcel", frame(KindParcel, 6, must(Parcel{[]BlobRef{{Number: 7, Size: 5}, {Number: 8, Size: 1 << 30}}}.Append(nil)))},
+		{"call-with-blobs", frame(KindCall, 6, append(must(AppendCallHead(nil, "shift", 0, nil)), 0x82, 0x82, 7, 5, 0x82, 8, 0x1a, 0x40, 0, 0, 0))},
+		{"return", frame(KindReturn, 6, must(Parcel{[]BlobRef{{Number: 1, Size: 5}}}.Append(nil)))},
+		{"blob-answer", frame(KindBlobAnswer, 6, []byte{0x82, 1, 5})},
+		{"setup-blobs", frame(KindSetup, 0, must(Setup{Limit: DefaultLimit, Concurrency: 1, Blobs: 1 << 30}.Append(nil)))},
 		{"ping", frame(KindPing, 5, nil)},
 		{"pong", frame(KindPong, 5, nil)},
 		{"optional-unknown-kind", optional},
@@ -270,6 +275,8 @@ func reencode(f Frame) ([]byte, error) {
 		return again(f.Body, ParseLog, fallible(Log.Append))
 	case KindError:
 		return again(f.Body, ParseError, fallible(ErrorBody.Append))
+	case KindParcel, KindReturn:
+		return again(f.Body, ParseParcel, Parcel.Append)
 	case KindCredit:
 		return again(f.Body, ParseCredit, Credit.Append)
 	case KindProgress:

@@ -101,6 +101,28 @@ var table = []mutant{
 		old: "if !ready() {", new: "if word != nil {",
 	},
 
+	// Blobs.
+	{
+		name: "seals of a blob", fault: "F82", file: "internal/sealed/sealed_linux.go", test: "TestFalseBlobs", pkg: "child",
+		old: "if have&seals != seals {", new: "if have&seals == 1<<30 {",
+	},
+	{
+		name: "size of a blob", fault: "F82", file: "child/cargo.go", test: "TestFalseBlobs",
+		old: "if b.Size() != size {", new: "if b.Size() < 0 {",
+	},
+	{
+		name: "descriptors without a frame", fault: "F84", file: "child/control.go", test: "TestFalseBlobs",
+		old: "!c.in.partial() && c.sock.unclaimed()", new: "false && c.sock.unclaimed()",
+	},
+	{
+		name: "descriptors for nobody", fault: "F84", file: "child/returns.go", test: "TestFalseBlobs",
+		old: "d == nil || !d.put(c, err)", new: "d != nil && !d.put(c, err)",
+	},
+	{
+		name: "blobs are closed after the call", fault: "F85", file: "child/mail.go", test: "TestBlobsOfManyCalls",
+		old: "for _, b := range m.held {\n\t\tb.Close()", new: "for _, b := range m.held[:0] {\n\t\tb.Close()",
+	},
+
 	// What an operator sees, and what escalates.
 	{
 		name: "deaths in calls are excused", fault: "F67", file: "pool/worker.go", test: "TestBadInputNeverEscalates",
