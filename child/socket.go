@@ -23,6 +23,13 @@ type socket struct {
 	queue  [][]*os.File // to be sent, for one frame after the other
 	come   []int        // that have come and nobody has asked for; of what they are nothing is known
 
+	// Of the one that reads.
+	room []byte // for descriptors
+	take func(fd uintptr) bool
+	p    []byte
+	n    int
+	err  error
+
 	// Of the one that writes.
 	left int        // bytes of the frames that have been begun
 	with []*os.File // what goes with their first byte
@@ -33,7 +40,12 @@ func newSocket(f *os.File) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socket{File: f, raw: raw}, nil
+	s := &socket{File: f, raw: raw, room: make([]byte, maxRights)}
+	s.take = func(fd uintptr) bool {
+		s.n, s.err = s.read(fd, s.p)
+		return s.n > 0 || s.err != nil
+	}
+	return s, nil
 }
 
 // put hands over the descriptors of a frame that is to be written next of those
@@ -174,15 +186,14 @@ func (s *socket) next() []*os.File {
 }
 
 // Read waits for something to read.
-func (s *socket) Read(p []byte) (n int, err error) {
-	failed := s.raw.Read(func(fd uintptr) bool {
-		n, err = s.read(fd, p)
-		return n > 0 || err != nil
-	})
-	if failed != nil {
-		return 0, failed
+func (s *socket) Read(p []byte) (int, error) {
+	s.p, s.n, s.err = p, 0, nil
+	err := s.raw.Read(s.take)
+	s.p = nil
+	if err != nil {
+		return 0, err
 	}
-	return n, err
+	return s.n, s.err
 }
 
 // Last has nothing to do: the kernel tells the end when nobody can write any more.
@@ -203,7 +214,7 @@ func (s *socket) Poll(p []byte, moment time.Duration) (n int, err error) {
 
 // read reads what is there, which may be nothing, and takes the descriptors that come with it.
 func (s *socket) read(fd uintptr, p []byte) (n int, err error) {
-	n, fds, more, err := receiveWith(fd, p)
+	n, fds, more, err := receiveWith(fd, p, s.room)
 	if len(fds) > 0 {
 		if err := s.came(fds, more); err != nil {
 			return 0, err

@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -36,15 +38,16 @@ func sendWith(fd uintptr, p []byte, files []*os.File) (n int, err error) {
 	}
 }
 
+// maxRights is room for the descriptors of one frame.
+var maxRights = unix.CmsgSpace(4 * wire.MaxBlobs)
+
 // receiveWith reads what is there, which may be nothing, and the descriptors that
 // come with it, as many as one frame may have; more says that there were others.
-// Programs that this one starts do not get them.
-func receiveWith(fd uintptr, p []byte) (n int, fds []int, more bool, err error) {
-	var room [(wire.MaxBlobs + 4) * 4 * 2]byte // more than unix.CmsgSpace(4 * wire.MaxBlobs)
-	control := room[:unix.CmsgSpace(4*wire.MaxBlobs)]
+// Programs that this one starts do not get them. room has maxRights bytes.
+func receiveWith(fd uintptr, p, room []byte) (n int, fds []int, more bool, err error) {
 	for {
 		var got, flags int
-		n, got, flags, _, err = unix.Recvmsg(int(fd), p, control, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		n, got, flags, err = receiveOnce(fd, p, room)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -53,12 +56,27 @@ func receiveWith(fd uintptr, p []byte) (n int, fds []int, more bool, err error) 
 		case err != nil:
 			return 0, nil, false, os.NewSyscallError("recvmsg", err)
 		case got > 0:
-			fds = descriptorsIn(control[:got])
+			fds = descriptorsIn(room[:got])
 		case n == 0:
 			err = io.EOF
 		}
 		return n, fds, flags&unix.MSG_CTRUNC != 0, err
 	}
+}
+
+// receiveOnce is recvmsg(2). It does not wait, so the runtime need not know of it, see
+// quick: an idle process spends most of its time on what a system call begins there.
+func receiveOnce(fd uintptr, p, room []byte) (n, got, flags int, err error) {
+	iov := unix.Iovec{Base: unsafe.SliceData(p)}
+	iov.SetLen(len(p))
+	msg := unix.Msghdr{Iov: &iov, Control: unsafe.SliceData(room)}
+	msg.SetIovlen(1)
+	msg.SetControllen(len(room))
+	r, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&msg)), unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+	if errno != 0 {
+		return 0, 0, 0, errno
+	}
+	return int(r), int(msg.Controllen), int(msg.Flags), nil
 }
 
 // descriptorsIn takes those that the kernel has given us.

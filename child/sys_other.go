@@ -36,7 +36,10 @@ func writeNow(uintptr, []byte) (int, error) { return 0, spawn.ErrUnsupported }
 func readNow(uintptr, []byte) (int, error)  { return 0, spawn.ErrUnsupported }
 
 func sendWith(uintptr, []byte, []*os.File) (int, error) { return 0, spawn.ErrUnsupported }
-func receiveWith(uintptr, []byte) (int, []int, bool, error) {
+
+const maxRights = 0
+
+func receiveWith(uintptr, []byte, []byte) (int, []int, bool, error) {
 	return 0, nil, false, spawn.ErrUnsupported
 }
 

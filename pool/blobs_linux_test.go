@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/verdigris-go/verdigris/child"
 	"github.com/verdigris-go/verdigris/pool"
@@ -23,7 +22,7 @@ var blobOnce = child.Define("blobs.once", func(_ context.Context, in struct {
 ) (wire.Blob, error) {
 	if f, err := os.OpenFile(in.File, os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
-		unix.Kill(os.Getpid(), unix.SIGKILL)
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
 	return in.Data, nil
@@ -32,7 +31,7 @@ var blobOnce = child.Define("blobs.once", func(_ context.Context, in struct {
 var blobPoison = child.Define("blobs.poison", func(_ context.Context, in wire.Blob) (int, error) {
 	data, err := in.Bytes()
 	if string(data) == "poison" {
-		unix.Kill(os.Getpid(), unix.SIGKILL)
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
 	return len(data), err
