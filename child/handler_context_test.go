@@ -233,7 +233,7 @@ func TestHandlerContextCostsNothing(t *testing.T) {
 	c := &handlerContext{}
 	call := wire.Call{Timeout: time.Hour, Meta: map[string]string{metaKey: "k"}}
 	if n := testing.AllocsPerRun(100, func() {
-		*c = handlerContext{} //nolint:govet // nobody has it
+		*c = handlerContext{}
 		c.begin(call, nil)
 		if c.Err() != nil || Key(c) != "k" || Meta(c, "other") != "" {
 			t.Error("not what has come along")

@@ -177,7 +177,7 @@ func (in *inlet) interrupt() {
 	defer in.mu.Unlock()
 	if !in.over {
 		in.interrupted.Store(true)
-		_ = in.from.SetReadDeadline(time.Unix(1, 0))
+		_ = in.from.SetReadDeadline(time.Now())
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 
 	KindProgress Kind = 22 // worker: how far a call has come that has asked for it
 
-	KindDying Kind = 23 // worker: it panicked, and how follows in a moment
+	KindDying      Kind = 23 // worker: it panicked, and how follows in a moment
 	KindBlobAnswer Kind = 24 // worker: it returned a value, and the Blobs in it travel by a return frame
 )
 
@@ -115,7 +115,7 @@ var kinds = [...]traits{
 
 	KindProgress: {"progress", Calls, ToParent, idCall, false},
 
-	KindDying: {"dying", Calls, ToParent, idCall, true},
+	KindDying:      {"dying", Calls, ToParent, idCall, true},
 	KindBlobAnswer: {"blob-answer", Calls, ToParent, idCall, false},
 }
 

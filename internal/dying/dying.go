@@ -2,7 +2,7 @@
 // cfault, which is only in those that want it: neither imports the other.
 package dying
 
-// Arm, if package cfault is linked in and works here, lets this process tell when C code
-// brings it down: it stores the signal's number at word, and then shuts the socket
+// Arm lets this process tell when C code brings it down; nil unless package cfault is
+// linked in and works here. It stores the signal's number at word, and then shuts the socket
 // control for writing. Package child calls it in a worker, once.
 var Arm func(control int, word *uint64) error

@@ -174,7 +174,7 @@ func (d *Drain) CatchUp(limit time.Duration) {
 		d.sync = make(chan struct{})
 	}
 	reached := d.sync
-	err := d.file.SetReadDeadline(time.Unix(1, 0))
+	err := d.file.SetReadDeadline(time.Now())
 	d.mu.Unlock()
 	if err != nil {
 		return // it has ended, or has no deadlines

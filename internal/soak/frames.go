@@ -97,6 +97,12 @@ func badFrames() []*kind {
 			send(fdAnswers, frame[:x.job.Random%uint64(len(frame))])
 			raise(syscall.SIGKILL)
 		})),
+	}
+}
+
+// falseEnds are the ends that a worker only pretends.
+func falseEnds() []*kind {
+	return []*kind{
 		{name: "death-pretended", rare: true, cause: child.Protocol, lanes: narrow, act: func(x *execution) {
 			x.spoils()
 			_ = syscall.Shutdown(fdControl, syscall.SHUT_WR)

@@ -51,7 +51,7 @@ func allKinds() []*kind {
 }
 
 // byWorker are the kinds that are made by the worker, in a call.
-func byWorker() []*kind { return slices.Concat(deaths(), hangs(), crowds(), badFrames(), inC()) }
+func byWorker() []*kind { return slices.Concat(deaths(), hangs(), crowds(), badFrames(), falseEnds(), inC()) }
 
 // actOf finds what a worker has to do, which is told a name.
 func actOf(name string) func(*execution) {
