@@ -217,9 +217,8 @@ func (r *run) greet(ctx context.Context, timeout <-chan time.Time, met func()) (
 	setup := wire.Setup{
 		Limit: r.cfg.MaxFrame, Concurrency: r.cfg.Concurrency, LogLevel: lowestLevel(ctx, r.cfg.Logger),
 		State: r.cfg.Setup.name(), StateInput: r.cfg.Setup.input, Window: r.cfg.Window, Blobs: r.cfg.MaxBlob,
-		Capabilities: []string{wire.CapRecall},
+		Capabilities: []string{wire.CapRecall, wire.CapPongs},
 	}
-	setup.Capabilities = []string{wire.CapPongs}
 	if r.cfg.Exe == "" {
 		setup.Build, _ = spawn.BuildID() // without one, functions are compared
 	}
