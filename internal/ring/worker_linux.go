@@ -19,6 +19,13 @@ type Worker struct {
 	closed atomic.Bool
 }
 
+// own are the rings of this process.
+var own atomic.Pointer[Worker]
+
+// Own returns what Open has taken over, or nil. It is for tests in which a worker
+// writes by itself what no worker may write.
+func Own() *Worker { return own.Load() }
+
 // Open takes over what the parent has passed: the memory, the bell for answers
 // and the bell for room. It refuses anything else, and then leaves the
 // descriptors as they are; else they are not inherited by the worker's own
@@ -39,7 +46,9 @@ func Open(fds [Files]int) (*Worker, error) {
 	_ = unix.Close(fds[0]) // the mapping stays
 	unix.CloseOnExec(fds[1])
 	unix.CloseOnExec(fds[2])
-	return newWorker(m, fds[1], fds[2]), nil
+	w := newWorker(m, fds[1], fds[2])
+	own.Store(w)
+	return w, nil
 }
 
 // check looks for descriptors that the parent has passed, not some that this

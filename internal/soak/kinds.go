@@ -15,6 +15,7 @@ import (
 type kind struct {
 	name    string
 	rare    bool                       // it takes long: a tenth of the others' share
+	piped   bool                       // only where calls travel by pipes: shared memory cannot be closed
 	lanes   func(*lane) bool           // which workers it may meet; nil: all
 	within  time.Duration              // the deadline of its call; 0: none
 	cause   child.Cause                // what workers die of then, so that some of them have to; Unknown: of nothing, or of several things
@@ -51,7 +52,9 @@ func allKinds() []*kind {
 }
 
 // byWorker are the kinds that are made by the worker, in a call.
-func byWorker() []*kind { return slices.Concat(deaths(), hangs(), crowds(), badFrames(), falseEnds(), inC()) }
+func byWorker() []*kind {
+	return slices.Concat(deaths(), hangs(), crowds(), badFrames(), falseEnds(), inC())
+}
 
 // actOf finds what a worker has to do, which is told a name.
 func actOf(name string) func(*execution) {

@@ -29,6 +29,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "what the plan of the faults is made from")
 	flag.StringVar(&o.kinds, "kinds", "*", "which kinds of faults, patterns as for file names with commas between them")
 	flag.BoolVar(&o.verbose, "v", false, "print every call that is slow")
+	flag.BoolVar(&o.pipes, "pipes", false, "calls travel by pipes, also where there could be shared memory")
 	flag.BoolVar(&o.keep, "keep", false, "keep the ledgers, and say where they are")
 	flag.Parse()
 	if flag.NArg() > 0 {

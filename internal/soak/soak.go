@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/ring"
 	"github.com/verdigris-go/verdigris/internal/soak/check"
 	"github.com/verdigris-go/verdigris/internal/soak/ledger"
 )
@@ -32,6 +33,7 @@ type options struct {
 	seed                            uint64
 	kinds                           string // patterns of path.Match; "" for all
 	keep, verbose                   bool
+	pipes                           bool // calls travel by pipes, also where there could be shared memory
 }
 
 // soak is one that runs. What is not atomic is set before it begins.
@@ -75,8 +77,9 @@ func run(o options, stdout, stderr io.Writer) (good bool, err error) {
 	if o.workers < 2 || o.callers < 1 || o.calls < 1 {
 		return false, fmt.Errorf("%d workers, %d callers, %d calls: at least 2, 1 and 1 are needed", o.workers, o.callers, o.calls)
 	}
+	ring.SwitchOff(o.pipes)
 	kinds := slices.DeleteFunc(allKinds(), func(k *kind) bool {
-		return !slices.ContainsFunc(strings.Split(cmp.Or(o.kinds, "*"), ","), func(pattern string) bool {
+		return k.piped && !o.pipes || !slices.ContainsFunc(strings.Split(cmp.Or(o.kinds, "*"), ","), func(pattern string) bool {
 			fits, err := path.Match(pattern, k.name)
 			return err == nil && fits
 		})

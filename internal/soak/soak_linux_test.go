@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/verdigris-go/verdigris/child"
+	"github.com/verdigris-go/verdigris/internal/ring"
 )
 
 func TestMain(m *testing.M) {
@@ -16,11 +17,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Every kind of fault at least once, and nothing is lost, mixed up, done twice or left behind.
+// Every kind of fault at least once, whatever calls travel by, and nothing is lost, mixed
+// up, done twice or left behind.
 func TestSoak(t *testing.T) {
+	defer ring.SwitchOff(false)
+	for name, pipes := range map[string]bool{"rings": false, "pipes": true} {
+		t.Run(name, func(t *testing.T) { testSoak(t, pipes) })
+	}
+}
+
+func testSoak(t *testing.T, pipes bool) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out, errs bytes.Buffer
-	good, err := run(options{calls: 2000, faults: 200, workers: 8, callers: 32, seed: 3}, &out, &errs)
+	good, err := run(options{calls: 2000, faults: 200, workers: 8, callers: 32, seed: 3, pipes: pipes}, &out, &errs)
 	if err != nil || !good {
 		t.Fatalf("%v\n%s\n%s", err, &out, &errs)
 	}
@@ -30,8 +39,8 @@ func TestSoak(t *testing.T) {
 	}
 	kinds := allKinds()
 	for _, k := range kinds {
-		if !regexp.MustCompile(`(?m)^` + k.name + ` +[1-9]`).MatchString(out.String()) {
-			t.Errorf("%s is not in the table", k.name)
+		if there := regexp.MustCompile(`(?m)^` + k.name + ` +[1-9]`).MatchString(out.String()); there != (pipes || !k.piped) {
+			t.Errorf("%s is in the table: %v", k.name, there)
 		}
 	}
 	if len(kinds) < 120 {
