@@ -22,7 +22,9 @@ type calls struct {
 	last   uint64 // highest id given out
 	closed bool
 	open   map[uint64]*call
-	lonely int // of them, those whose callers do not read: they have left, or take what comes before the answer
+
+	count  atomic.Int64 // of open; written with mu held, as is
+	lonely atomic.Int64 // how many of them have callers that do not read: who have left, or take what comes before the answer
 
 	served atomic.Uint64 // calls answered, by a value or an error
 	stale  atomic.Uint64 // of them, those whose caller had gone
@@ -41,12 +43,8 @@ type call struct {
 	alarm   atomic.Pointer[time.Timer] // when to look at the call, if its caller has gone; may be nil
 	body    *[]byte                    // the encoded answer; from buffers, if it is small
 	err     error
-	over    atomic.Bool // it is settled; body and err are final
-	waiter              // its caller, who is woken then
+	waiter  // its caller; when it is settled, body and err are final
 }
-
-// settled reports whether the call has come to its end.
-func (k *call) settled() bool { return k.over.Load() }
 
 // errOver is the internal word for: this run takes no more calls, try the next.
 var errOver = errors.New("the run is over")
@@ -93,31 +91,47 @@ func (c *calls) send(k *call, frame []byte, t *transport) (crowd, reusable bool,
 	if err != nil {
 		return false, false, errOver // nothing of it was written
 	}
-	c.open[k.id] = k
-	if k.feed != nil {
-		c.lonely++
-	}
+	c.put(k)
 	return len(c.open) > 1, reusable, nil
 }
 
-// take removes a call from the table: whoever gets it settles it. False: somebody
-// else has got it.
-func (c *calls) take(k *call) bool {
+// take removes a call from the table: whoever gets it settles it, or puts it back.
+// Nobody else who has not taken it may touch a call that is not his own: its memory
+// may be that of another by then.
+func (c *calls) take(id uint64) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open[k.id] != k {
-		return false
+	k := c.open[id]
+	if k != nil {
+		c.remove(k)
 	}
-	c.remove(k)
-	return true
+	return k
+}
+
+func (c *calls) putBack(k *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(k)
+}
+
+func (c *calls) put(k *call) {
+	c.open[k.id] = k
+	c.count.Add(1)
+	if k.lonely() {
+		c.lonely.Add(1)
+	}
 }
 
 func (c *calls) remove(k *call) {
 	delete(c.open, k.id)
-	if k.feed != nil || k.left {
-		c.lonely--
+	c.count.Add(-1)
+	if k.lonely() {
+		c.lonely.Add(-1)
 	}
 }
+
+// lonely reports whether the call's caller does not read.
+func (k *call) lonely() bool { return k.feed != nil || k.left }
 
 // abandon notes that the call's caller has gone, unless the answer was faster.
 func (c *calls) abandon(k *call) bool {
@@ -126,19 +140,15 @@ func (c *calls) abandon(k *call) bool {
 	if c.open[k.id] != k || k.left {
 		return false
 	}
-	k.left = true
-	if k.feed == nil {
-		c.lonely++
+	if !k.lonely() {
+		c.lonely.Add(1)
 	}
+	k.left = true
 	return true
 }
 
 // traffic counts the calls on their way, and those of them whose callers do not read.
-func (c *calls) traffic() (open, unattended int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.open), c.lonely
-}
+func (c *calls) traffic() (open, lonely int64) { return c.count.Load(), c.lonely.Load() }
 
 // settle ends a call that was taken.
 func (c *calls) settle(k *call, err error) {
@@ -148,13 +158,13 @@ func (c *calls) settle(k *call, err error) {
 	if k.told != nil {
 		k.told(err)
 	}
-	k.over.Store(true)
-	if k.feed != nil {
-		close(k.feed.end)
+	feed, left := k.feed, k.left
+	k.waiter.end() // from here on a call without these two is its caller's alone
+	if feed != nil {
+		close(feed.end)
 	}
-	k.look()
-	if t := k.alarm.Load(); t != nil {
-		t.Stop()
+	if left {
+		k.silence()
 	}
 }
 
@@ -163,15 +173,53 @@ func (c *calls) settle(k *call, err error) {
 func (k *call) awaken(alarm *time.Timer) {
 	k.alarm.Store(alarm)
 	if k.settled() {
-		alarm.Stop()
+		k.silence()
 	}
 }
 
-// find returns the call if it has not been answered yet, else nil.
-func (c *calls) find(id uint64) *call {
+func (k *call) silence() {
+	if t := k.alarm.Load(); t != nil {
+		t.Stop()
+	}
+}
+
+// pooled are calls that have been answered, for reuse.
+var pooled = sync.Pool{New: func() any { return &call{waiter: newWaiter()} }}
+
+func newCall() *call { return pooled.Get().(*call) }
+
+// forget gives the call's memory back. It is settled, and its caller is the last who
+// knows it: that of a call with a feed, or one whose caller has left, is not known.
+func (k *call) forget() {
+	*k = call{waiter: waiter{wake: k.wake}}
+	pooled.Put(k)
+}
+
+// has reports whether the call has not been settled yet.
+func (c *calls) has(id uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open[id]
+	return c.open[id] != nil
+}
+
+// glimpse is what does not change about a call that has been sent.
+type glimpse struct {
+	open    bool
+	info    CallInfo
+	feed    *feed
+	loan    *loan
+	freight *freight
+}
+
+// peek looks at a call that stays in the table.
+func (c *calls) peek(id uint64) glimpse {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.open[id]
+	if k == nil {
+		return glimpse{}
+	}
+	return glimpse{true, k.info, k.feed, k.loan, k.freight}
 }
 
 // room reports whether fewer calls run than may run, in a run that still takes

@@ -24,12 +24,12 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 	} else if err != nil {
 		return false, interrupted(ctx, r.cfg.Name, req.fn.name, false)
 	}
+	s := stay{ctx: ctx}
+	defer s.end()
 	if r.cfg.CallTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.cfg.CallTimeout)
-		defer cancel()
+		s.due = time.Now().Add(r.cfg.CallTimeout)
 	}
-	k, err := r.send(ctx, req)
+	k, err := r.send(&s, req)
 	if err != nil {
 		r.calls.leave()
 		return false, err
@@ -39,28 +39,31 @@ func (r *run) do(ctx context.Context, req *Request) (sent bool, err error) {
 		defer k.freight.leave()
 	}
 	if k.feed != nil {
-		return true, r.follow(ctx, k, req)
+		return true, r.follow(s.whole(), k, req)
 	}
-	if r.transport.Await(ctx, &k.waiter, k) || !r.leave(ctx, k) {
-		return true, k.finish(req)
+	if !r.transport.Await(&s, &k.waiter) && r.leave(s.whole(), k) {
+		return true, r.interrupted(s.ctx, k)
 	}
-	return true, r.interrupted(ctx, k)
+	err = k.finish(req)
+	k.forget()
+	return true, err
 }
 
 // send encodes the call and passes it on.
-func (r *run) send(ctx context.Context, req *Request) (*call, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, interrupted(ctx, r.cfg.Name, req.fn.name, false)
+func (r *run) send(s *stay, req *Request) (*call, error) {
+	if err := s.ctx.Err(); err != nil {
+		return nil, interrupted(s.ctx, r.cfg.Name, req.fn.name, false)
 	}
 	buf := buffers.Get().(*[]byte)
-	meta := allMeta(ctx)
-	frame, tail, err := r.encode((*buf)[:0], ctx, req, meta)
+	meta := allMeta(s.ctx)
+	frame, tail, err := encodeCall((*buf)[:0], req, s.left(), meta, r.cfg.MaxFrame)
 	if err != nil {
 		buffers.Put(buf)
 		return nil, err
 	}
-	k := &call{info: CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, told: req.Settled, waiter: newWaiter()}
-	k.sent, k.feed = r.cfg.Replay.copy(frame, tail), newFeed(ctx, req, meta, r.cfg.Window)
+	k := newCall()
+	k.info, k.told = CallInfo{Func: req.fn.name, Key: meta[metaKey], Trace: meta[TraceParent]}, req.Settled
+	k.sent, k.feed = r.cfg.Replay.copy(frame, tail), newFeed(s.ctx, req, meta, r.cfg.Window)
 	if k.freight, err = r.load(req); err != nil {
 		buffers.Put(buf)
 		return nil, err
@@ -74,22 +77,18 @@ func (r *run) send(ctx context.Context, req *Request) (*call, error) {
 	}
 	if err != nil {
 		k.freight.unload()
+		return nil, err
 	}
-	if err == nil {
-		r.transport.Flush(crowd)
-	}
-	if err == nil && k.feed != nil {
+	r.transport.Flush(crowd)
+	if k.feed != nil {
 		r.transport.Attend()
 	}
-	return k, err
+	return k, nil
 }
 
-// encode makes a call frame; tail is what belongs behind it and lies in the caller's memory.
-func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[string]string) (frame, tail []byte, err error) {
-	var left time.Duration
-	if deadline, ok := ctx.Deadline(); ok {
-		left = max(time.Until(deadline), 1)
-	}
+// encodeCall makes a call frame; tail is what belongs behind it and lies in the
+// caller's memory. left is the time until the call's deadline, 0: it has none.
+func encodeCall(dst []byte, req *Request, left time.Duration, meta map[string]string, limit int) (frame, tail []byte, err error) {
 	err = misnamed(meta)
 	if err == nil {
 		dst, err = wire.AppendCallHead(wire.Begin(dst, wire.KindCall, 0), req.fn.name, left, meta)
@@ -98,7 +97,7 @@ func (r *run) encode(dst []byte, ctx context.Context, req *Request, meta map[str
 		dst, tail, err = req.appendSplit(dst, req.append)
 	}
 	if err == nil {
-		err = wire.EndSplit(dst, 0, len(tail), r.cfg.MaxFrame)
+		err = wire.EndSplit(dst, 0, len(tail), limit)
 	}
 	if err != nil {
 		return nil, nil, &encodeError{req.fn.name, err}
@@ -209,7 +208,7 @@ func (r *run) watch(k *call, after time.Duration, o order) {
 	before := r.progress()
 	k.awaken(time.AfterFunc(after, func() {
 		switch {
-		case r.calls.find(k.id) == nil:
+		case !r.calls.has(k.id):
 		case r.started() >= k.id:
 			r.kill(o)
 		case r.progress() == before && r.calls.room(r.started(), r.cfg.Concurrency):
@@ -226,97 +225,110 @@ func (r *run) progress() [2]uint64 { return [2]uint64{r.started(), r.calls.serve
 // deliver takes one frame from the call channel. It must be about a call that is
 // on its way; that its caller has gone does not matter.
 func (r *run) deliver(f wire.Frame) error {
-	k := r.calls.find(f.ID)
-	switch {
-	case k == nil && r.fall.recalled.Load(): // it may have refused a call that has gone elsewhere
+	switch f.Kind {
+	case wire.KindAnswer, wire.KindDone, wire.KindError:
+	case wire.KindBlobAnswer: // its Blobs may come this very moment
+		if err := r.expects(f); err != nil {
+			return err
+		}
+	default:
+		return r.hear(r.calls.peek(f.ID), f)
+	}
+	k := r.calls.take(f.ID)
+	if k == nil {
+		return r.unknownTo(f)
+	}
+	err := r.end(k, f)
+	if err != nil {
+		r.calls.putBack(k)
+	}
+	return err
+}
+
+// unknownTo says what is wrong with a frame for a call that is not on its way. A
+// worker may have refused a call that has been recalled and has gone elsewhere.
+func (r *run) unknownTo(f wire.Frame) error {
+	if r.fall.recalled.Load() {
 		return nil
-	case k == nil:
-		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is not on its way", f.Kind, f.ID)}
-	case f.Kind == wire.KindError:
-		return r.refused(k, f.Body)
-	case f.Kind == wire.KindPanic:
-		return r.panics(k, f.Body)
-	case f.Kind == wire.KindDying:
-		r.dies()
-		return nil
-	case r.started() < k.id: // all else comes of a function that runs
-		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which it has not begun", f.Kind, f.ID)}
-	case f.Kind == wire.KindProgress:
-		return r.progressed(k, f.Body)
-	case k.streams() != (f.Kind == wire.KindItem || f.Kind == wire.KindDone):
-		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which %s", f.Kind, f.ID, k.what())}
-	case f.Kind == wire.KindItem:
-		k.loan.end() // likewise
-		return k.feed.put(f)
-	case f.Kind == wire.KindBlobAnswer && !r.expects(k):
-		return &protocolError{fmt.Sprintf("blobs with an answer to call %d, which has none", f.ID)}
-	case f.Kind == wire.KindDone:
-		r.settle(k, nil, nil)
-		return nil
+	}
+	return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which is not on its way", f.Kind, f.ID)}
+}
+
+// end settles a call that was taken, with what the worker has answered. After an
+// error it has not.
+func (r *run) end(k *call, f wire.Frame) error {
+	if f.Kind == wire.KindError {
+		no, err := wire.ParseError(f.Body)
+		if err == nil {
+			r.settle(k, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: no.Message, wrapped: errorsOf(no.Codes)})
+		}
+		return err
+	}
+	if err := r.faulty(k.feed, f); err != nil {
+		return err
 	}
 	if f.Kind == wire.KindAnswer {
 		k.freight.leave() // no Blobs belong to it
 	}
-	return r.answered(k, f)
-}
-
-// streams reports whether the call is one of a stream.
-func (k *call) streams() bool { return k.feed != nil && k.feed.window > 0 }
-
-func (k *call) what() string {
-	if k.streams() {
-		return "is a stream"
+	if f.Kind != wire.KindDone && !k.left {
+		k.keep(f)
 	}
-	return "is no stream"
-}
-
-// progressed takes a report for a caller who has asked for it.
-func (r *run) progressed(k *call, body []byte) error {
-	if k.feed == nil || k.feed.show == nil {
-		return &protocolError{fmt.Sprintf("a report on call %d, which nobody has asked for", k.id)}
-	}
-	p, err := wire.ParseProgress(body)
-	if err == nil {
-		k.loan.end() // the caller may write to its input from now on
-		k.feed.tell(Progress(p))
-	}
-	return err
-}
-
-// answered settles a call whose function has returned.
-func (r *run) answered(k *call, f wire.Frame) error {
-	r.settle(k, &f, nil)
+	r.settle(k, nil)
 	return nil
 }
 
-// refused settles a call whose function has said no, or was not begun at all.
-func (r *run) refused(k *call, body []byte) error {
-	no, err := wire.ParseError(body)
-	if err == nil {
-		r.settle(k, nil, &RemoteError{Worker: r.cfg.Name, Func: k.info.Func, Message: no.Message, wrapped: errorsOf(no.Codes)})
-	}
-	return err
-}
-
-// settle ends a call that the worker has answered, with a frame or an error, unless
-// somebody else has ended it meanwhile.
-func (r *run) settle(k *call, answer *wire.Frame, err error) {
-	if !r.calls.take(k) {
-		return
-	}
+func (r *run) settle(k *call, err error) {
 	r.calls.served.Add(1)
-	switch {
-	case k.left:
+	if k.left {
 		r.calls.stale.Add(1)
-	case answer == nil:
-	case len(answer.Body) > smallFrame:
-		body := answer.Take()
-		k.body = &body
-	default:
-		k.body = buffers.Get().(*[]byte)
-		*k.body = append((*k.body)[:0], answer.Body...)
 	}
 	r.calls.settle(k, err)
+}
+
+// keep makes the body of an answer the call's own.
+func (k *call) keep(f wire.Frame) {
+	if len(f.Body) > smallFrame {
+		body := f.Take()
+		k.body = &body
+		return
+	}
+	k.body = buffers.Get().(*[]byte)
+	*k.body = append((*k.body)[:0], f.Body...)
+}
+
+// hear takes what comes before the end of a call.
+func (r *run) hear(of glimpse, f wire.Frame) error {
+	switch {
+	case !of.open:
+		return r.unknownTo(f)
+	case f.Kind == wire.KindPanic:
+		return r.panics(of.info, f)
+	case f.Kind == wire.KindDying:
+		r.dies()
+		return nil
+	}
+	if err := r.faulty(of.feed, f); err != nil {
+		return err
+	}
+	of.loan.end() // the caller may write to its input from now on
+	if f.Kind == wire.KindProgress {
+		return of.feed.takeReport(f)
+	}
+	return of.feed.put(f)
+}
+
+// faulty says what is wrong with a frame that comes of a function which runs; feed is
+// its call's.
+func (r *run) faulty(feed *feed, f wire.Frame) error {
+	switch {
+	case r.started() < f.ID:
+		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which it has not begun", f.Kind, f.ID)}
+	case f.Kind == wire.KindProgress && !feed.reports():
+		return &protocolError{fmt.Sprintf("a report on call %d, which nobody has asked for", f.ID)}
+	case f.Kind != wire.KindProgress && feed.streams() != (f.Kind == wire.KindItem || f.Kind == wire.KindDone):
+		return &protocolError{fmt.Sprintf("a frame of kind %v for call %d, which %s", f.Kind, f.ID, feed.what())}
+	}
+	return nil
 }
 
 // dies notes that a handler has panicked, and that the worker is about to say how.
@@ -329,9 +341,9 @@ func (r *run) dies() {
 
 // panics notes how a handler has panicked. That is the end of the worker, for which
 // nobody waits, see foretell. During a stop nobody is there to do that.
-func (r *run) panics(k *call, body []byte) error {
-	p, err := wire.ParsePanic(body)
-	if err != nil || !r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, k.info, k.id}) {
+func (r *run) panics(of CallInfo, f wire.Frame) error {
+	p, err := wire.ParsePanic(f.Body)
+	if err != nil || !r.panicked.CompareAndSwap(nil, &Panic{p.Value, p.Stack, of, f.ID}) {
 		return err
 	}
 	r.ended(nil)

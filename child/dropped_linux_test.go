@@ -39,19 +39,18 @@ func TestAnswerRightAfterItsCallerHasLeft(t *testing.T) {
 	parent, leave := context.WithCancel(t.Context())
 	ctx.Context = OnProgress(parent, func(Progress) {
 		ctx.wait = func() {
-			k := h.run.calls.find(1)
 			leave()
 			until(t, "the caller to count as gone", func() bool {
 				h.run.calls.mu.Lock()
 				defer h.run.calls.mu.Unlock()
-				return k.left
+				return h.run.calls.open[1].left
 			})
-			must(t, h.run.answered(k, wire.Frame{Body: []byte{0x40}}))
+			must(t, h.run.deliver(wire.Frame{Kind: wire.KindAnswer, ID: 1, Body: []byte{0x40}}))
 		}
 	})
 	go func() {
-		until(t, "the call", func() bool { return h.run.calls.find(1) != nil })
-		h.run.calls.find(1).feed.tell(Progress{})
+		until(t, "the call", func() bool { return h.run.calls.has(1) })
+		h.run.calls.peek(1).feed.tell(Progress{})
 	}()
 	_, err = h.run.do(&ctx, &Request{
 		fn:     fuzzEcho.function,

@@ -45,6 +45,28 @@ func newFeed(ctx context.Context, req *Request, meta map[string]string, window i
 	return f
 }
 
+// streams reports whether it is that of a stream; a nil feed is none.
+func (f *feed) streams() bool { return f != nil && f.window > 0 }
+
+func (f *feed) what() string {
+	if f.streams() {
+		return "is a stream"
+	}
+	return "is no stream"
+}
+
+// reports reports whether somebody wants to know how far the call has come.
+func (f *feed) reports() bool { return f != nil && f.show != nil }
+
+// takeReport takes a report that is wanted.
+func (f *feed) takeReport(frame wire.Frame) error {
+	p, err := wire.ParseProgress(frame.Body)
+	if err == nil {
+		f.tell(Progress(p))
+	}
+	return err
+}
+
 // put takes an item for keeps. A worker that has filled its window must wait.
 func (f *feed) put(item wire.Frame) error {
 	f.mu.Lock()

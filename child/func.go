@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/verdigris-go/verdigris/wire"
 )
@@ -15,6 +16,33 @@ type Func[In, Out any] struct {
 	in         wire.Codec[In]
 	out        wire.Codec[Out]
 	idempotent bool
+	spare      *sync.Pool // of *invocation[In, Out]
+}
+
+// invocation is one call of a function, in one piece.
+type invocation[In, Out any] struct {
+	request Request
+	in      In
+	out     Out
+}
+
+func newInvocation[In, Out any](f *function, in wire.Codec[In], out wire.Codec[Out]) *invocation[In, Out] {
+	c := &invocation[In, Out]{}
+	c.request = Request{
+		fn:     f,
+		append: func(dst []byte) (_, tail []byte, err error) { return in.AppendSplit(dst, c.in) },
+		decode: func(body []byte, owned bool) (err error) {
+			c.out, err = decode(out, body, owned)
+			return err
+		},
+	}
+	return c
+}
+
+// forget drops what belongs to the call that was made.
+func (c *invocation[In, Out]) forget() {
+	c.request.Settled = nil
+	c.in, c.out = *new(In), *new(Out)
 }
 
 // Define registers fn under a name and returns the handle to call it by. It is
@@ -60,7 +88,8 @@ func define[In, Out any](name, state string, fn func(context.Context, any, In) (
 	}
 	wholeInputs(f, in)
 	functions.add(f)
-	return Func[In, Out]{function: f, in: in, out: out}
+	spare := &sync.Pool{New: func() any { return newInvocation(f, in, out) }}
+	return Func[In, Out]{function: f, in: in, out: out, spare: spare}
 }
 
 // Idempotent returns the function with a promise: to run it twice with the same
@@ -106,24 +135,24 @@ func (f Func[In, Out]) Call(ctx context.Context, c Caller, in In) (Out, error) {
 	if f.function == nil {
 		return out, fmt.Errorf("child: this Func was not made by Define")
 	}
-	req := &Request{
-		fn:         f.function,
-		idempotent: f.idempotent,
-		append:     func(dst []byte) (_, tail []byte, err error) { return f.in.AppendSplit(dst, in) },
-		decode: func(body []byte, owned bool) (err error) {
-			out, err = decode(f.out, body, owned)
-			return err
-		},
+	call, again := f.spare.Get().(*invocation[In, Out]), true
+	if f.takes || f.gives {
+		call, again = newInvocation(f.function, f.in, f.out), false
 	}
+	call.in, call.request.idempotent = in, f.idempotent
 	if f.takes {
-		takesBlobs(req, f.in, in)
+		takesBlobs(&call.request, f.in, in)
 	}
 	if f.gives {
-		givesBlobs(ctx, req, f.out, &out)
+		givesBlobs(ctx, &call.request, f.out, &call.out)
 	}
-	if err := c.Do(ctx, req); err != nil {
-		var zero Out
-		return zero, err
+	if err := c.Do(ctx, &call.request); err != nil {
+		return out, err // somebody may still know the request
+	}
+	out = call.out
+	if again {
+		call.forget()
+		f.spare.Put(call)
 	}
 	return out, nil
 }
@@ -160,7 +189,9 @@ type input struct {
 
 // Caller is whoever can take calls: a [Process], a pool of them, [Inline].
 // Do sends req to a worker and decodes the answer into it; it may be called
-// from any goroutine, and returns the errors that [Func.Call] lists.
+// from any goroutine, and returns the errors that [Func.Call] lists. When it has
+// returned nil, the memory of req may become another request: nobody may look at it
+// any more.
 type Caller interface {
 	Do(ctx context.Context, req *Request) error
 }

@@ -77,7 +77,7 @@ func (i *Inline) do(ctx context.Context, req *Request) (sent bool, err error) {
 	}
 	ctx, cancel := i.limit(ctx)
 	defer cancel()
-	frame, tail, err := (&run{cfg: &i.cfg}).encode(nil, ctx, req, allMeta(ctx))
+	frame, tail, err := encodeCall(nil, req, (&stay{ctx: ctx}).left(), allMeta(ctx), i.cfg.MaxFrame)
 	if err != nil {
 		<-i.slots
 		return false, err

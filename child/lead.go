@@ -1,6 +1,9 @@
 package child
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // lead decides who reads what a worker sends. No goroutine is there for that: of
 // those who wait for an answer one reads for all, until its own has come, and then
@@ -19,9 +22,10 @@ type lead struct {
 }
 
 // waiter is somebody who waits for an answer. Others tell it that it should look
-// again; why, it finds out by itself.
+// again; why, it finds out by itself, and that there is no reason does no harm.
 type waiter struct {
 	wake chan struct{}
+	over atomic.Bool // the answer is there
 
 	// The lead's:
 	standing     bool // in line
@@ -36,6 +40,19 @@ func newLead() *lead {
 }
 
 func newWaiter() waiter { return waiter{wake: make(chan struct{}, 1)} }
+
+// settled reports whether the answer is there.
+func (w *waiter) settled() bool { return w.over.Load() }
+
+// end tells that the answer is there. Whoever waits may be gone when it returns.
+func (w *waiter) end() {
+	wake := w.wake
+	w.over.Store(true)
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
 
 // look wakes the waiter.
 func (w *waiter) look() {

@@ -2,6 +2,7 @@ package child
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/verdigris-go/verdigris/wire"
@@ -12,33 +13,115 @@ import (
 // waiting to the runtime.
 const moment = 200 * time.Microsecond
 
-// answer is what somebody waits for.
-type answer interface{ settled() bool }
+// maxGlancing is how many may do so at a time.
+const maxGlancing = 4
 
-// Await waits until the answer has come, and returns false if ctx has ended before.
+// stay is how long somebody waits: until its context ends, or a time has come, for
+// which it makes a context only if the answer does not come soon.
+type stay struct {
+	ctx    context.Context
+	due    time.Time          // zero: ctx says it all
+	cancel context.CancelFunc // of ctx, if it was made here
+}
+
+// whole is the context that says it all.
+func (s *stay) whole() context.Context {
+	if !s.due.IsZero() {
+		s.ctx, s.cancel = context.WithDeadline(s.ctx, s.due)
+		s.due = time.Time{}
+	}
+	return s.ctx
+}
+
+// left is how long it still is, at least 1 ns; 0: for ever.
+func (s *stay) left() (left time.Duration) {
+	at, has := s.ctx.Deadline()
+	if !s.due.IsZero() && (!has || s.due.Before(at)) {
+		at, has = s.due, true
+	}
+	if has {
+		left = max(time.Until(at), 1)
+	}
+	return left
+}
+
+func (s *stay) end() {
+	if s.cancel != nil {
+		s.cancel()
+	}
+}
+
+// Await waits until the answer has come, and returns false if its time ended before.
 // Meanwhile it may read for all, and deliver.
-func (t *transport) Await(ctx context.Context, w *waiter, a answer) bool {
-	leads := t.lead.take(w)
-	for {
+func (t *transport) Await(s *stay, w *waiter) bool {
+	for leads := t.lead.take(w); ; {
 		if leads {
-			if settled, left := t.readFor(ctx, a); settled || left {
-				return settled
+			t.readFor(s, w)
+			if w.settled() || s.ctx.Err() != nil {
+				return w.settled()
 			}
 			leads = t.lead.take(w)
 			continue
 		}
 		select {
 		case <-w.wake:
-			if a.settled() {
-				t.quit(w)
-				return true
-			}
-			leads = t.lead.leads(w)
-		case <-ctx.Done():
+		case <-s.whole().Done():
 			t.quit(w)
 			return false
 		}
+		if w.settled() {
+			t.quit(w)
+			return true
+		}
+		leads = t.lead.leads(w)
 	}
+}
+
+// readFor leads until the answer has come, or the time to wait is over, or somebody
+// else is to read, or there is nothing to be read any more.
+func (t *transport) readFor(s *stay, w *waiter) {
+	for !w.settled() && s.ctx.Err() == nil {
+		f, err := t.glance()
+		if err == errNothing {
+			t.readLonger(s, w)
+			return
+		}
+		if err == errInterrupted {
+			break
+		}
+		if !t.take(f, err) {
+			return
+		}
+	}
+	t.pass()
+}
+
+// readLonger is readFor when the answer does not come soon.
+func (t *transport) readLonger(s *stay, w *waiter) {
+	defer context.AfterFunc(s.whole(), t.in.interrupt)()
+	for !w.settled() && s.ctx.Err() == nil {
+		f, err := t.in.next()
+		if err == errInterrupted {
+			break
+		}
+		if !t.take(f, err) {
+			return
+		}
+	}
+	t.pass()
+}
+
+// glancing is how many are in a glance now, of all workers.
+var glancing atomic.Int64
+
+// glance waits for a frame in a system call of this thread. So few may do that at a
+// time that there are not many threads for it.
+func (t *transport) glance() (wire.Frame, error) {
+	defer glancing.Add(-1)
+	if glancing.Add(1) > maxGlancing {
+		return t.in.glance(0)
+	}
+	return t.in.glance(moment)
 }
 
 // quit is for a waiter that goes. If it was to lead it passes that on.
@@ -47,31 +130,6 @@ func (t *transport) quit(w *waiter) {
 		t.pass()
 	}
 }
-
-// readFor leads until the answer has come or ctx has ended. If neither, somebody else
-// is to read, or there is nothing to be read any more.
-func (t *transport) readFor(ctx context.Context, a answer) (settled, left bool) {
-	next, stop := t.glance, func() bool { return true }
-	defer func() { stop() }()
-	for {
-		if settled, left = a.settled(), ctx.Err() != nil; settled || left {
-			t.pass()
-			return settled, left
-		}
-		f, err := next()
-		switch {
-		case err == errNothing:
-			next, stop = t.in.next, context.AfterFunc(ctx, t.in.interrupt)
-		case err == errInterrupted:
-			t.pass()
-			return false, ctx.Err() != nil
-		case !t.take(f, err):
-			return false, false
-		}
-	}
-}
-
-func (t *transport) glance() (wire.Frame, error) { return t.in.glance(moment) }
 
 // Attend sees to it that somebody reads, now that a caller does not.
 func (t *transport) Attend() {
@@ -114,8 +172,8 @@ func (t *transport) pass() {
 // unattended reports whether something is to come that no caller will read: for one
 // that has left or is busy with what came before, or that nobody has asked for.
 func (t *transport) unattended() bool {
-	open, unattended := t.to.traffic()
-	return unattended > 0 || open == 0 && t.in.partial()
+	open, lonely := t.to.traffic()
+	return lonely > 0 || open == 0 && t.in.partial()
 }
 
 // take delivers a frame, and reports false when that was the end of all reading.

@@ -80,22 +80,31 @@ type returns struct {
 // what belongs to an answer first.
 const maxLate = 1024
 
-// expects notes that Blobs belong to an answer. It reports false if there cannot be
-// any.
-func (r *run) expects(k *call) bool {
-	if k.freight == nil || k.freight.back == nil {
-		return false
-	}
+// expects notes that Blobs belong to an answer.
+func (r *run) expects(f wire.Frame) error {
 	r.returns.mu.Lock()
 	defer r.returns.mu.Unlock()
-	if k.freight.back.here() {
-		return true
+	of := r.calls.peek(f.ID)
+	if !of.open {
+		return r.unknownTo(f)
+	}
+	if err := r.faulty(of.feed, f); err != nil {
+		return err
+	}
+	if of.freight == nil || of.freight.back == nil {
+		return &protocolError{fmt.Sprintf("blobs with an answer to call %d, which has none", f.ID)}
+	}
+	if of.freight.back.here() {
+		return nil
 	}
 	if r.returns.late == nil {
 		r.returns.late = map[uint64]*delivery{}
 	}
-	r.returns.late[k.id] = k.freight.back
-	return len(r.returns.late) <= maxLate
+	r.returns.late[f.ID] = of.freight.back
+	if len(r.returns.late) > maxLate {
+		return &protocolError{fmt.Sprintf("more than %d answers with blobs and not the blobs", maxLate)}
+	}
+	return nil
 }
 
 // returned takes the Blobs of an answer, which may have come already, or come soon.
@@ -124,8 +133,8 @@ func (r *run) waiting(id uint64) *delivery {
 		delete(r.returns.late, id)
 		return d
 	}
-	if k := r.calls.find(id); k != nil && k.freight != nil && id <= r.started() {
-		return k.freight.back
+	if of := r.calls.peek(id); of.freight != nil && id <= r.started() {
+		return of.freight.back
 	}
 	return nil
 }

@@ -513,7 +513,7 @@ func (r *run) unsent() {
 			return
 		}
 		answer := f.Kind == wire.KindAnswer || f.Kind == wire.KindError
-		if answer && f.Check(wire.Calls, wire.ToParent) == nil && r.calls.find(f.ID) != nil {
+		if answer && f.Check(wire.Calls, wire.ToParent) == nil && r.calls.has(f.ID) {
 			_ = r.deliver(f)
 		}
 	}

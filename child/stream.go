@@ -131,7 +131,7 @@ func (s Stream[In, Out]) Call(ctx context.Context, c Caller, in In) iter.Seq2[Ou
 
 // InputOf decodes the input of a call of s that was kept, see [Func.InputOf].
 func (s Stream[In, Out]) InputOf(c CrashedCall) (In, error) {
-	return Func[In, Out](s).InputOf(c)
+	return Func[In, Out]{function: s.function, in: s.in}.InputOf(c)
 }
 
 // consumer takes the items of one stream, on the caller's goroutine. Copies of

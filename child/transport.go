@@ -26,7 +26,7 @@ type transport struct {
 type receiver struct {
 	deliver func(wire.Frame) error
 	ended   func(error)
-	traffic func() (open, unattended int)
+	traffic func() (open, lonely int64)
 }
 
 // sink is where a transport writes to. One goroutine writes at a time.

@@ -50,7 +50,7 @@ func newTestbench(t *testing.T, way Transport) *testbench {
 }
 
 // traffic is always that of calls whose callers have left.
-func (b *testbench) traffic() (open, unattended int) { return 1, 1 }
+func (b *testbench) traffic() (open, lonely int64) { return 1, 1 }
 
 // open makes all four ends.
 func (b *testbench) open(ch *channels, way Transport) {

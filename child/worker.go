@@ -379,9 +379,8 @@ func (w *worker) serve(calls io.Reader) error {
 			if own {
 				f.Body = f.Take() // rather than copy out of it
 			}
-			t := w.accept(f.ID, f.Body, own)
 			w.answers.expedite()
-			t.run()
+			w.accept(f.ID, f.Body, own).run()
 		})
 	}
 	slots := make(chan struct{}, w.setup.Concurrency)

@@ -18,7 +18,7 @@ import (
 // What has failed may be tried again, see [Retry].
 func (p *Pool) Do(ctx context.Context, req *child.Request) (err error) {
 	e := newErrand(req)
-	defer func() { p.tally.count(err); e.done(err) }()
+	defer func() { p.tally.count(err); e.done(err); e.forget(err) }()
 	if p.fault != nil {
 		return p.fault
 	}
@@ -67,10 +67,8 @@ func (p *Pool) send(ctx context.Context, e *errand, at place) (err error) {
 		e.recognised(ctx, p.warden) // now: code of the caller's runs meanwhile; it may take long, or change the input
 	}
 	s := newSending(p, e, at)
-	attempt := *e.req
-	attempt.Settled = s.settled
 	defer func() { s.returned(ctx, err) }() // also if its consumer panics
-	return at.slot.worker.proc.Do(ctx, &attempt)
+	return at.slot.worker.proc.Do(ctx, &s.request)
 }
 
 // patience, as a value of a call's context, says that the call waits for a worker

@@ -22,12 +22,38 @@ type errand struct {
 
 	mu    sync.Mutex
 	n     int
-	tried bool  // there has been a sending
+	tries int   // sendings there have been
 	begun bool  // a worker has begun with it
 	end   error // of the last sending that a worker has begun with, else of the last one
+
+	first sending
 }
 
-func newErrand(req *child.Request) *errand { return &errand{req: req, n: 1} }
+// errands are used again: one and its sending would be four objects a call.
+var errands = sync.Pool{New: func() any {
+	e := &errand{}
+	e.first.tell = e.first.settled
+	return e
+}}
+
+func newErrand(req *child.Request) *errand {
+	e := errands.Get().(*errand)
+	e.req, e.n = req, 1
+	return e
+}
+
+// forget gives the errand back after Do has returned err, if it is sure that nobody
+// else knows it: its only sending was settled before the caller was told. That of a
+// stream may be settled just now.
+func (e *errand) forget(err error) {
+	e.mu.Lock()
+	known := err != nil || e.n > 0 || e.tries != 1 || e.req.Stream()
+	e.mu.Unlock()
+	if !known {
+		*e = errand{first: sending{tell: e.first.tell}}
+		errands.Put(e)
+	}
+}
 
 // recognised finds out the identity of the call's input, once; false: it has none.
 func (e *errand) recognised(ctx context.Context, w *warden) bool {
@@ -43,7 +69,7 @@ func (e *errand) add() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.n++
-	e.tried = true
+	e.tries++
 }
 
 // ended is called when a sending is settled.
@@ -62,7 +88,7 @@ func (e *errand) ended(end error) {
 func (e *errand) done(err error) {
 	e.mu.Lock()
 	e.n--
-	if !e.tried {
+	if e.tries == 0 {
 		e.end = err
 	}
 	last, end := e.n == 0, e.end
@@ -79,9 +105,11 @@ func (e *errand) done(err error) {
 // yet, it is found out in the caller's goroutine, because nobody may look at an input
 // after its call.
 type sending struct {
-	pool   *Pool
-	errand *errand
-	at     place
+	pool    *Pool
+	errand  *errand
+	at      place
+	request child.Request   // the errand's, with
+	tell    func(end error) // settled, made once
 
 	crash *child.CrashError // that its input may have caused
 	input identity
@@ -93,7 +121,13 @@ type sending struct {
 
 // newSending is called before the call is sent.
 func newSending(p *Pool, e *errand, at place) *sending {
-	s := &sending{pool: p, errand: e, at: at}
+	s := &e.first
+	if e.tries > 1 {
+		s = &sending{}
+		s.tell = s.settled
+	}
+	s.pool, s.errand, s.at, s.request = p, e, at, *e.req
+	s.request.Settled = s.tell
 	if e.seen {
 		s.input, s.sure, s.known = e.input, e.sure, true
 		s.ends.Store(1)
