@@ -247,7 +247,7 @@ var table = []mutant{
 	},
 	{
 		name: "answer to what has not begun", fault: "F39", file: "child/do.go", test: "TestAnswerToACallThatHasNotBegun",
-		old: "case r.started() < k.id: //", new: "case r.started() < 0: //",
+		old: "case r.started() < k.id:\n", new: "case r.started() < 0:\n",
 	},
 	{
 		name: "window of a stream", fault: "F35", file: "child/feed.go", test: "TestStreamViolations",
@@ -259,7 +259,7 @@ var table = []mutant{
 	},
 	{
 		name: "items for calls of streams only", fault: "F38 F39", file: "child/do.go", test: "TestProtocolViolations",
-		old: "case k.streams() != (f.Kind", new: "case false && k.streams() != (f.Kind",
+		old: "&& k.streams() != (f.Kind", new: "&& false && k.streams() != (f.Kind",
 	},
 	{
 		name: "reports that were asked for", fault: "F39", file: "child/do.go", test: "TestProtocolViolations",
