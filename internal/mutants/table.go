@@ -234,8 +234,8 @@ var table = []mutant{
 	// Calls.
 	{
 		name: "id check", fault: "F38 F39", file: "child/calls.go", test: "TestHostileWorkers",
-		old: "	return c.open[id]\n",
-		new: "	for _, k := range c.open {\n		return k\n	}\n	return nil\n",
+		old: "	k := c.open[id]\n	if k != nil {\n",
+		new: "	var k *call\n	for _, k = range c.open {\n		break\n	}\n	if k != nil {\n",
 	},
 	{
 		name: "answers of the dead", fault: "F5", file: "child/run.go", test: "TestAnswerOfTheDead",
@@ -243,11 +243,11 @@ var table = []mutant{
 	},
 	{
 		name: "answers to nobody", fault: "F38 F39", file: "child/do.go", test: "TestDuplicateAnswers",
-		old: "	case k == nil:\n		return &protocolError", new: "	case k == nil && f.Kind == wire.KindAnswer:\n		return nil\n	case k == nil:\n		return &protocolError",
+		old: "if r.fall.recalled.Load() {", new: "if f.Kind == wire.KindAnswer || r.fall.recalled.Load() {",
 	},
 	{
 		name: "answer to what has not begun", fault: "F39", file: "child/do.go", test: "TestAnswerToACallThatHasNotBegun",
-		old: "case r.started() < k.id:\n", new: "case r.started() < 0:\n",
+		old: "case r.started() < f.ID:\n", new: "case r.started() < 0:\n",
 	},
 	{
 		name: "window of a stream", fault: "F35", file: "child/feed.go", test: "TestStreamViolations",
@@ -259,11 +259,11 @@ var table = []mutant{
 	},
 	{
 		name: "items for calls of streams only", fault: "F38 F39", file: "child/do.go", test: "TestProtocolViolations",
-		old: "&& k.streams() != (f.Kind", new: "&& false && k.streams() != (f.Kind",
+		old: "&& feed.streams() != (f.Kind", new: "&& false && feed.streams() != (f.Kind",
 	},
 	{
 		name: "reports that were asked for", fault: "F39", file: "child/do.go", test: "TestProtocolViolations",
-		old: "if k.feed == nil || k.feed.show == nil {", new: "if k.feed == nil || k.feed.show == nil {\n		return nil",
+		old: "&& !feed.reports():", new: "&& false:",
 	},
 	{
 		name: "a worker keeps to the window", fault: "F35", file: "child/outflow.go", test: "TestSlowConsumer",
