@@ -26,6 +26,9 @@ var (
 	// pretend does what a dying worker does, says so, and lives on.
 	pretend = child.Define("fall.pretend", func(ctx context.Context, p pretence) (string, error) {
 		slog.InfoContext(ctx, "pretending "+p.As)
+		if p.When != "" {
+			p.When.wait()
+		}
 		pretences[p.As]()
 		p.Gate.wait()
 		return "alive", nil
@@ -58,7 +61,8 @@ var (
 
 type pretence struct {
 	As   string
-	Gate gate
+	Gate gate // after which it returns
+	When gate // at which it does so; "": at once
 }
 
 // pretences are what the second call of a run does.
@@ -120,7 +124,7 @@ func TestPretendedDeath(t *testing.T) {
 			w := up(t, child.Config{Ahead: 4}.WithFaultGrace(500*time.Millisecond))
 			first := async(named("a"), inFront{w}, hold, holding{Gate: g, Say: "begun"})
 			w.log.wait(t, "holding begun")
-			liar := async(named("b"), inFront{w}, pretend, pretence{test.as, newGate(t)})
+			liar := async(named("b"), inFront{w}, pretend, pretence{As: test.as, Gate: newGate(t)})
 			expect(t, "two calls", func() bool { return w.Stats().InFlight == 2 })
 			file := t.TempDir() + "/trace"
 			behind := async(named("c"), inFront{w}, leaveTrace, file)
@@ -157,19 +161,21 @@ func testRecalledCallIsNotBegun(t *testing.T) {
 	watch(t)
 	for _, concurrency := range []int{1, 2} {
 		w, g, file := up(t, child.Config{Concurrency: concurrency, Ahead: 4}.WithFaultGrace(time.Minute)), newGate(t), t.TempDir()+"/trace"
+		when := newGate(t)
 		var busy []<-chan answer[string]
 		for n := range concurrency - 1 {
 			busy = append(busy, async(named("busy"), inFront{w}, hold, holding{Gate: g, Say: fmt.Sprint("busy ", n)}))
 			w.log.wait(t, fmt.Sprint("holding busy ", n))
 		}
-		liar := async(named("b"), inFront{w}, pretend, pretence{"SIGSEGV", g})
+		liar := async(named("b"), inFront{w}, pretend, pretence{As: "SIGSEGV", Gate: g, When: when})
 		w.log.wait(t, "pretending SIGSEGV")
-		// Its channel for logs is closed from here on, but not the one for calls.
 		var behind []<-chan answer[int]
 		for range 3 {
 			call := async(named("c"), inFront{w}, leaveTrace, file)
 			behind = append(behind, call)
 		}
+		expect(t, "all calls to be on their way", func() bool { return w.Stats().InFlight == concurrency+len(behind) })
+		when.open(t) // its control channel is shut from here on, but not the one for calls
 		for _, call := range behind {
 			if err := receive(t, "a call behind it", call).err; !errors.Is(err, child.ErrNotStarted) {
 				t.Error(err)
@@ -195,7 +201,7 @@ func testRecalledCallIsNotBegun(t *testing.T) {
 func TestWordAloneIsNothing(t *testing.T) {
 	watch(t)
 	w, g := up(t, child.Config{}), newGate(t)
-	call := async(context.Background(), w, pretend, pretence{"only a word", g})
+	call := async(context.Background(), w, pretend, pretence{As: "only a word", Gate: g})
 	w.log.wait(t, "pretending only a word")
 	g.open(t)
 	if a := receive(t, "the call", call); a.err != nil || a.value != "alive" {
