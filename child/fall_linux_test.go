@@ -51,6 +51,11 @@ var (
 		ways[way]()
 		return 0, nil
 	})
+	chat = child.Define("fall.chat", func(context.Context, bool) (int, error) {
+		for {
+			slog.Info("all is well")
+		}
+	})
 	survive = child.Define("fall.survive", func(context.Context, bool) (text string, err error) {
 		defer func() { text = fmt.Sprint(recover()) }()
 		var p *int
@@ -67,8 +72,15 @@ type pretence struct {
 
 // pretences are what the second call of a run does.
 var pretences = map[string]func(){
-	"closed":       func() { _ = unix.Shutdown(3, unix.SHUT_WR) },
-	"SIGSEGV":      func() { writeSignal(11); _ = unix.Shutdown(3, unix.SHUT_WR) },
+	"closed":  func() { _ = unix.Shutdown(3, unix.SHUT_WR) },
+	"SIGSEGV": func() { writeSignal(11); _ = unix.Shutdown(3, unix.SHUT_WR) },
+	"SIGSEGV, and logs": func() {
+		writeSignal(11)
+		_ = unix.Shutdown(3, unix.SHUT_WR)
+		for range 1000 {
+			slog.Info("nobody hears this")
+		}
+	},
 	"signal 99":    func() { writeSignal(99); _ = unix.Shutdown(3, unix.SHUT_WR) },
 	"only a word":  func() { writeSignal(11) },
 	"dying":        sayDying,
@@ -113,6 +125,7 @@ func TestPretendedDeath(t *testing.T) {
 	}{
 		{"closed", child.Protocol, "it closed a channel to its parent and lived on"},
 		{"SIGSEGV", child.Segfault, "it had said that it was dying of signal 11 (segmentation fault), and lived on"},
+		{"SIGSEGV, and logs", child.Segfault, "it had said that it was dying of signal 11 (segmentation fault), and lived on"},
 		{"signal 99", child.Protocol, "it said that it was dying of signal 99, which there is not"},
 		{"dying", child.Protocol, "it said that a function had panicked, and then not how"},
 		{"dying, twice", child.Protocol, "it said that a function had panicked, and then not how"},
@@ -193,6 +206,49 @@ func testRecalledCallIsNotBegun(t *testing.T) {
 			}
 		}
 		w.Kill()
+		as[*child.CrashError](t, w.end())
+	}
+}
+
+// A caller whose call is taken back learns it also when it is the one that reads for all.
+func TestReaderWhoseCallIsTakenBack(t *testing.T) {
+	child.EachTransport(t, func(t *testing.T) {
+		watch(t)
+		w, g, when := up(t, child.Config{Ahead: 4}.WithFaultGrace(time.Minute)), newGate(t), newGate(t)
+		first := async(named("a"), inFront{w}, hold, holding{Gate: g, Say: "begun"})
+		w.log.wait(t, "holding begun")
+		liar := async(named("b"), inFront{w}, pretend, pretence{As: "SIGSEGV", Gate: newGate(t), When: when})
+		expect(t, "two calls", func() bool { return w.Stats().InFlight == 2 })
+		behind := async(named("c"), inFront{w}, double, 1)
+		expect(t, "three calls", func() bool { return w.Stats().InFlight == 3 })
+		g.open(t) // the first caller has read until now; the one who came last does so now
+		must(t, receive(t, "the first call", first).err)
+		w.log.wait(t, "pretending SIGSEGV")
+		when.open(t)
+		as[*child.NotStartedError](t, receive(t, "the last call", behind).err)
+		w.Kill()
+		as[*child.CrashError](t, receive(t, "the liar", liar).err)
+	})
+}
+
+// What another function logs or answers while C code brings the worker down ends it in no
+// other way.
+func TestNoticeWhileOthersLog(t *testing.T) {
+	if !ccrash.HasC || cfault.Check() != nil {
+		t.Skip("needs cgo")
+	}
+	watch(t)
+	for range 10 {
+		w, g := up(t, child.Config{Concurrency: 2, Env: notice, Logger: slog.New(slog.DiscardHandler)}), newGate(t)
+		chatting := async(named("chat"), w, chat, true)
+		guilty := async(named("guilty"), w, waitAndPerish, later{Gate: g, Way: "C segfault"})
+		expect(t, "two calls", func() bool { return w.Stats().InFlight == 2 })
+		g.open(t)
+		for _, err := range []error{receive(t, "the guilty", guilty).err, receive(t, "the other", chatting).err} {
+			if crash := as[*child.CrashError](t, err); crash.Cause != child.Segfault || !strings.Contains(crash.Reported.Trace, "SIGSEGV") || crash.Observed.Code != 2 {
+				t.Errorf("%v, %+v", crash, crash.Observed)
+			}
+		}
 		as[*child.CrashError](t, w.end())
 	}
 }
@@ -323,6 +379,9 @@ func TestPanicLosesNothing(t *testing.T) {
 func tail(s string) string { return s[max(0, len(s)-40):] }
 
 var sayAndPanic = child.Define("fall.say", func(_ context.Context, n int) (int, error) {
+	for range 10 { // more than a socket holds
+		slog.Info(strings.Repeat("a long story ", 4000))
+	}
 	for i := range n {
 		fmt.Fprintf(os.Stderr, "printed %d\n", i)
 		slog.Info(fmt.Sprintf("logged %d", i))
