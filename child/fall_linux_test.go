@@ -231,6 +231,36 @@ func TestReaderWhoseCallIsTakenBack(t *testing.T) {
 	})
 }
 
+// That a function has panicked is told before it is known how.
+func TestPanicIsToldAtOnce(t *testing.T) {
+	child.EachTransport(t, func(t *testing.T) {
+		watch(t)
+		w, g, when := up(t, child.Config{Ahead: 4}), newGate(t), newGate(t)
+		guilty := async(named("a"), inFront{w}, panicSlowly, pretence{Gate: g, When: when})
+		expect(t, "a call", func() bool { return w.Stats().InFlight == 1 })
+		behind := async(named("b"), inFront{w}, double, 1)
+		expect(t, "two calls", func() bool { return w.Stats().InFlight == 2 })
+		when.open(t)
+		as[*child.NotStartedError](t, receive(t, "the call behind", behind).err)
+		g.open(t)
+		err := receive(t, "the guilty", guilty).err
+		if crash := as[*child.CrashError](t, err); crash.Cause == child.Panicked && crash.Detail != "slow but sure" {
+			t.Error(err)
+		} // or killed, if a second was not enough for it
+		as[*child.CrashError](t, w.end())
+	})
+}
+
+// slow is the value of a panic that takes its time to be put into words.
+type slow struct{ gate gate }
+
+func (s slow) String() string { s.gate.wait(); return "slow but sure" }
+
+var panicSlowly = child.Define("fall.slowly", func(_ context.Context, p pretence) (int, error) {
+	p.When.wait()
+	panic(slow{p.Gate})
+})
+
 // What another function logs or answers while C code brings the worker down ends it in no
 // other way.
 func TestNoticeWhileOthersLog(t *testing.T) {

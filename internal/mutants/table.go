@@ -334,6 +334,10 @@ var table = []mutant{
 		old: "r.awaitReport(signal)", new: "_ = r.deadWithin(dyingGrace)",
 	},
 	{
+		name: "a panic is told at once", fault: "F82", file: "child/task.go", test: "TestPanicIsToldAtOnce",
+		old: "		w.answers.dying(id) //", new: "		//",
+	},
+	{
 		name: "a panic is settled by its frame", fault: "F82", file: "child/run.go", test: "TestEveryDeathIsTold",
 		old: "		r.foretell()\n", new: "		r.slay()\n",
 	},
