@@ -251,14 +251,14 @@ func TestPanicIsToldAtOnce(t *testing.T) {
 	})
 }
 
-// slow is the value of a panic that takes its time to be put into words.
-type slow struct{ gate gate }
+// slowly is the value of a panic that takes its time to be put into words.
+type slowly struct{ gate gate }
 
-func (s slow) String() string { s.gate.wait(); return "slow but sure" }
+func (s slowly) String() string { s.gate.wait(); return "slow but sure" }
 
 var panicSlowly = child.Define("fall.slowly", func(_ context.Context, p pretence) (int, error) {
 	p.When.wait()
-	panic(slow{p.Gate})
+	panic(slowly{p.Gate})
 })
 
 // What another function logs or answers while C code brings the worker down ends it in no
