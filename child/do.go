@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -334,6 +335,10 @@ func (r *run) faulty(feed *feed, f wire.Frame) error {
 // dies notes that a handler has panicked, and that the worker is about to say how.
 func (r *run) dies() {
 	r.goDown()
+	// Who has got another worker by that can call it, while this one finds out how: else
+	// its goroutine waits for ours, which goes on to read (measured: 1.0 ms instead of 0.6
+	// until it has its answer, with other work on two processors).
+	runtime.Gosched()
 	time.AfterFunc(dyingGrace, func() {
 		r.kill(order{cause: Protocol, detail: "it said that a function had panicked, and then not how"})
 	})
