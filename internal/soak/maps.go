@@ -123,16 +123,15 @@ func (l *loop) take(at int, out result, err error) {
 	case l.how.AsCompleted:
 		at = slices.IndexFunc(l.tries, func(a *attempt) bool { return ledger.Token(a.job.Token).Answer() == out.token })
 	}
-	known := at >= 0 && at < len(l.tries)
-	if known {
-		l.done[at] = true
+	var a *attempt
+	if at >= 0 && at < len(l.tries) {
+		a, l.done[at] = l.tries[at], true
 	}
 	l.mu.Unlock()
-	if !known {
+	if a == nil {
 		l.call.soak.complain("call %d: a map has brought a pair that is none of its own: %v", l.call.n, err)
 		return
 	}
-	a := l.tries[at]
 	a.got(out.token, err)
 }
 
