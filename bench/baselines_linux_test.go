@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -18,8 +19,8 @@ import (
 // because they are written in Go. Both sides suffer from neighbours, so that what
 // counts is the best round of each.
 func TestBaselinesAreThoseOfC(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED: the baselines were not compared with C, because of -short")
+	if os.Getenv("BENCH_BASELINES") == "" {
+		t.Skip("SKIPPED: the baselines were not compared with C; times want a quiet machine: BENCH_BASELINES=1 go test -run Baselines .")
 	}
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
