@@ -11,9 +11,10 @@
 // attempt has begun twice, unless it was sent as idempotent to a pool that tries
 // again, and then no oftener than the pool's attempts and its budget allow. Each
 // attempt is told once to be settled, as what it was. A crash is
-// reported to no more calls than the worker runs at once, and for a call that
-// has begun it names the process in which it did. No worker runs more calls at
-// once than it should.
+// reported to no more calls than the worker runs at once, unless it has broken the
+// protocol: then answers that it had kept together are not believed either. For a
+// call that has begun it names the process in which it did. No worker runs more
+// calls at once than it should.
 //
 // # Concurrency
 //

@@ -45,7 +45,7 @@ type call struct {
 }
 
 // crashes are the attempts that were told of the same death.
-type crashes struct{ told, width int }
+type crashes struct{ told, width, pid int }
 
 // life is one process of a worker.
 type life struct {
@@ -241,7 +241,7 @@ func (b *books) death(l ledger.Line) {
 	life := fmt.Sprintf("%s (pid %d)", l.Worker, l.PID)
 	d := b.deaths[life]
 	if d == nil {
-		d = &crashes{width: l.Width}
+		d = &crashes{width: l.Width, pid: l.PID}
 		b.deaths[life] = d
 	}
 	d.told++

@@ -36,7 +36,7 @@ func (b *books) judge() *Verdict {
 		}
 	}
 	for run, d := range b.deaths {
-		if d.told > d.width {
+		if d.told > d.width && !b.spoilt(d.pid) { // else finished answers, kept together, may be among what was not believed
 			b.faults.mismatch("the death of %s, which runs %d calls at once, was reported to %d", run, d.width, d.told)
 		}
 	}
@@ -51,6 +51,11 @@ func (b *books) judge() *Verdict {
 	}
 	b.tabulate(v)
 	return v
+}
+
+// spoilt reports whether a worker has sent what no worker may send.
+func (b *books) spoilt(pid int) bool {
+	return slices.ContainsFunc(b.lives, func(l life) bool { return l.pid == pid && l.spoilt })
 }
 
 // callIsGood judges one call and reports whether it has exactly one end.
@@ -147,7 +152,7 @@ func (b *books) judgeOutcome(a ledger.Attempt, t *try) {
 		if len(t.begins) >= t.as.Most && !slices.ContainsFunc(t.begins, func(x begin) bool { return b.lives[x.run].pid == t.crashPID }) {
 			wrong("of pid %d, and pid %d has begun it", t.crashPID, b.lives[t.begins[0].run].pid)
 		}
-		if t.cause == violation && !slices.ContainsFunc(b.lives, func(l life) bool { return l.pid == t.crashPID && l.spoilt }) {
+		if t.cause == violation && !b.spoilt(t.crashPID) {
 			wrong("pid %d is said to have broken the protocol, and has not", t.crashPID)
 		}
 	case ledger.Interrupted, ledger.Broken, "": // it may have begun or not; no outcome is counted elsewhere
